@@ -1,0 +1,46 @@
+"""Reproducibility for scientific Python: traceable, reusable and re-creatable files from ordinary functions.
+
+The names below are loaded on first use, so ``import reprokit`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reprokit._version import __version__
+
+if TYPE_CHECKING:
+    from reprokit.context import Context as Context
+    from reprokit.context import current as current
+    from reprokit.decorators.artifact import Artifact as Artifact
+    from reprokit.decorators.monitor import monitor as monitor
+    from reprokit.decorators.run import run as run
+    from reprokit.decorators.snapshot_code import snapshot_code as snapshot_code
+    from reprokit.errors import ReprokitError as ReprokitError
+
+_HOMES = {
+    "Artifact": "reprokit.decorators.artifact",
+    "Context": "reprokit.context",
+    "ReprokitError": "reprokit.errors",
+    "current": "reprokit.context",
+    "monitor": "reprokit.decorators.monitor",
+    "run": "reprokit.decorators.run",
+    "snapshot_code": "reprokit.decorators.snapshot_code",
+}
+
+__all__ = ["Artifact", "Context", "ReprokitError", "__version__", "current", "monitor", "run", "snapshot_code"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'reprokit' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Finding things out and keeping them as records; captures know no vault."""

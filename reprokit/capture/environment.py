@@ -1,0 +1,144 @@
+"""The interpreter's surroundings: installed packages and the environment variables that matter."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reprokit.model.records import Package
+from reprokit.model.redact import strip_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reprokit.model.redact import Redactor
+
+# Variables that change results or say where a job ran; settings add to them.
+DEFAULT_VARIABLES = (
+    "PYTHONHASHSEED PYTHONPATH PYTHONOPTIMIZE VIRTUAL_ENV CONDA_DEFAULT_ENV CONDA_PREFIX OMP_NUM_THREADS MKL_NUM_THREADS "
+    "OPENBLAS_NUM_THREADS NUMEXPR_NUM_THREADS NUMBA_NUM_THREADS MKL_CBWR OPENBLAS_CORETYPE CUDA_VISIBLE_DEVICES "
+    "CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE TF_DETERMINISTIC_OPS XLA_FLAGS JAX_PLATFORMS JAX_ENABLE_X64 TZ LANG LC_ALL "
+    "LC_NUMERIC SOURCE_DATE_EPOCH SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_PROCID PBS_JOBID LSB_JOBID JOB_ID RANK WORLD_SIZE"
+).split()
+
+_FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z")
+
+_known: tuple[Any, list[Package]] | None = None
+
+
+def packages() -> list[Package]:
+    """List the installed packages: what an import would find first, sorted by name.
+
+    Names and versions are read from the folders' names, which PEP 427 and PEP 376 fix, for opening a hundred METADATA
+    files costs ten times as much.
+    """
+    global _known
+    folders = _import_path()
+    key = tuple((folder, stamp) for folder, stamp in folders)
+    if _known is None or _known[0] != key:
+        found: dict[str, Package] = {}
+        for folder, _ in folders:
+            for package in _in_folder(folder):
+                found.setdefault(_normal(package.name), package)
+        _known = (key, [found[name] for name in sorted(found)])
+    return _known[1]
+
+
+def _import_path() -> list[tuple[str, int]]:
+    found = []
+    for entry in dict.fromkeys(sys.path):
+        try:
+            found.append((entry or os.curdir, os.stat(entry or os.curdir).st_mtime_ns))
+        except OSError:
+            continue
+    return found
+
+
+def _in_folder(folder: str) -> Iterable[Package]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a zip file, or gone
+        return
+    for entry in entries:
+        if not entry.name.endswith((".dist-info", ".egg-info")):
+            continue
+        match = _FOLDER.match(entry.name)
+        name, version = (match["name"], match["version"]) if match else _from_metadata(entry.path)
+        if name:
+            yield Package(name=name.replace("_", "-"), version=version, direct_url=_direct_url(entry.path))
+
+
+def _from_metadata(folder: str) -> tuple[str, str]:
+    for name in ("METADATA", "PKG-INFO", ""):
+        try:
+            with open(os.path.join(folder, name) if name else folder, encoding="utf-8", errors="replace") as stream:
+                head = stream.read(4096)
+        except OSError:
+            continue
+        found = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head.splitlines()) if v}
+        if "name" in found:
+            return found["name"], found.get("version", "")
+    return "", ""
+
+
+def _direct_url(folder: str) -> dict[str, Any] | None:
+    """Read where a package was installed from, when that was no index (PEP 610)."""
+    try:
+        with open(os.path.join(folder, "direct_url.json"), "rb") as stream:
+            data = stream.read(65_536)
+    except OSError:
+        return None
+    import json
+
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    if isinstance(found.get("url"), str):
+        found["url"] = strip_url(found["url"])
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def variables(
+    names: Iterable[str], environ: Mapping[str, str], redactor: Redactor
+) -> tuple[dict[str, str], list[str], dict[str, str]]:
+    """Give the allow-listed environment variables.
+
+    Returns
+    -------
+    tuple
+        Values by name, with secrets taken out; the names whose value was one; and for each name that the settings ask
+        for and that is not set, the reason why it is missing.
+    """
+    kept: dict[str, str] = {}
+    secret: list[str] = []
+    missing: dict[str, str] = {}
+    for name in DEFAULT_VARIABLES:
+        if name in environ:
+            kept[name] = environ[name]
+    for name in names:
+        if name in environ:
+            kept[name] = environ[name]
+        else:
+            missing[f"environment_variables[{name!r}]"] = "not set"
+    for name, value in kept.items():
+        clean, places = redactor.value(name, value)
+        if places:
+            secret.append(name)
+        kept[name] = printable(clean)
+    return kept, secret, missing
+
+
+def printable(text: str) -> str:
+    """Give text that is valid Unicode: bytes that are no UTF-8 (file names may hold them) become ``\\xff``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,153 @@
+"""Files and folders: digests, stamps that tell whether something changed, and copies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat as modes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reprokit.model import digest as digests
+from reprokit.model.records import FileInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reprokit.settings import FileRule
+
+_BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the file system says of a file, or of all that is in a folder; equal stamps mean: not written."""
+
+    is_dir: bool
+    facts: tuple[Any, ...]
+
+
+def stamp(path: str) -> Stamp | None:
+    """Stamp a file or folder; None when nothing is there.
+
+    Raises
+    ------
+    OSError
+        When it can't be looked at.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not modes.S_ISDIR(found.st_mode):
+        return Stamp(False, (found.st_mtime_ns, found.st_size, found.st_ino))
+    facts = []
+    for name, entry in _walk(path):
+        one = entry.stat(follow_symlinks=False)
+        facts.append((name, one.st_mtime_ns, one.st_size, one.st_ino))
+    return Stamp(True, (found.st_ino, tuple(facts)))
+
+
+def digest_path(path: str) -> tuple[str, int]:
+    """Digest of a file or folder, and its size in bytes."""
+    return digest_folder(path) if os.path.isdir(path) else digest_file(path)
+
+
+def digest_file(path: str) -> tuple[str, int]:
+    """SHA-256 of a file's bytes, and how many they are.
+
+    Raises
+    ------
+    OSError
+        When it can't be read.
+    """
+    state = hashlib.sha256()
+    size = 0
+    with open(path, "rb", buffering=0) as stream:
+        first = stream.read(_BLOCK)
+        state.update(first)
+        size = len(first)
+        if size == _BLOCK:
+            buffer = bytearray(_BLOCK)
+            view = memoryview(buffer)
+            while count := stream.readinto(buffer):
+                state.update(view[:count])
+                size += count
+    return f"sha256:{state.hexdigest()}", size
+
+
+def digest_folder(path: str) -> tuple[str, int]:
+    """Digest of a folder's content, and the sum of its files' sizes.
+
+    A Merkle digest: of each entry in the order of its name's bytes, the name relative to the folder (POSIX separators),
+    its kind, and the digest of its content (of a link: its target).  Modes and times don't count; empty folders do.
+    """
+    parts: list[bytes] = []
+    total = 0
+    for name, entry in _walk(path):
+        if entry.is_symlink():
+            kind, told = b"link", digests.of_bytes(os.fsencode(os.readlink(entry.path)))
+        elif entry.is_dir():
+            kind, told = b"folder", ""
+        else:
+            kind, (told, size) = b"file", digest_file(entry.path)
+            total += size
+        parts += [os.fsencode(name), kind, told.encode()]
+    return digests.of_parts("reprokit/folder/1", *parts), total
+
+
+def _walk(path: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """List all entries below a folder, links not followed, in the order of their names' bytes."""
+    found: list[tuple[str, os.DirEntry[str]]] = []
+    waiting = [("", path)]
+    while waiting:
+        prefix, folder = waiting.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = f"{prefix}{entry.name}"
+                found.append((name, entry))
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((f"{name}/", entry.path))
+    return sorted(found, key=lambda one: os.fsencode(one[0]))
+
+
+def hash_as(path: str, algorithm: str) -> str:
+    """Hash a file with one of capsula's algorithms (``sha3`` is SHA3-256); plain hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, {"sha3": "sha3_256"}.get(algorithm, algorithm)).hexdigest()
+
+
+def keep(rule: FileRule, path: Path, folder: Path) -> FileInfo:
+    """Hash a file and copy or move it into the run folder, as the settings ask.
+
+    Raises
+    ------
+    OSError
+        When it can't be read or kept.
+    """
+    told = hash_as(str(path), rule.hash) if rule.hash and path.is_file() else None
+    if rule.hash and path.is_dir():
+        told = digests.hex_of(digest_folder(str(path))[0])
+    kept = None
+    if rule.copy or rule.move:
+        target = _free(folder, path.name)
+        if rule.move:
+            shutil.move(str(path), target)
+        elif path.is_dir():
+            shutil.copytree(path, target, symlinks=True)
+        else:
+            shutil.copyfile(path, target)
+        kept = target.name
+    return FileInfo(hash_algorithm=rule.hash, hash=told, kept_as=kept)
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Find a name that no other file of the run folder has."""
+    target = folder / name
+    number = 2
+    while os.path.lexists(target):
+        stem, dot, ext = name.rpartition(".")
+        target = folder / (f"{stem}-{number}.{ext}" if dot and stem else f"{name}-{number}")
+        number += 1
+    return target

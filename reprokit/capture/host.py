@@ -1,0 +1,249 @@
+"""The machine: platform, processor, memory, GPUs, this process and what it takes.
+
+Nothing here starts a process: the standard library's ``platform.processor`` and ``platform.platform`` do, or read the
+whole interpreter, so their answers are put together from ``uname`` and ``confstr``.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import struct
+import sys
+import time
+from typing import Any
+
+from reprokit.model.records import Architecture, Gpu, Platform, ProcessId, PythonInfo, Resources
+
+
+@functools.cache
+def platform_info() -> Platform:
+    """Describe operating system and interpreter; the keys are capsula's."""
+    build_no, build_date = platform.python_build()
+    uname = os.uname() if hasattr(os, "uname") else platform.uname()
+    system, node, release, version, machine = (str(part) for part in tuple(uname)[:5])
+    libc = _libc()
+    return Platform(
+        machine=machine,
+        node=node,
+        platform="-".join(part for part in (system, release, machine, "with" if libc else "", libc) if part),
+        release=release,
+        version=version,
+        system=system,
+        processor=machine,
+        python=PythonInfo(
+            executable_architecture=Architecture(bits=f"{struct.calcsize('P') * 8}bit", linkage=_linkage()),
+            build_no=build_no,
+            build_date=build_date,
+            compiler=platform.python_compiler(),
+            branch=platform.python_branch(),
+            implementation=platform.python_implementation(),
+            version=platform.python_version(),
+            executable=sys.executable or None,
+            prefix=sys.prefix,
+            base_prefix=sys.base_prefix,
+            flags=python_flags(),
+        ),
+        user=user(),
+    )
+
+
+def _libc() -> str:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace(" ", "")
+    except (AttributeError, ValueError, OSError):
+        return ""
+
+
+def _linkage() -> str:
+    return {"linux": "ELF", "darwin": "Mach-O", "win32": "WindowsPE"}.get(sys.platform, "")
+
+
+def python_flags() -> list[str]:
+    """List the interpreter's options that change what code does."""
+    names = {"optimize": "-O", "isolated": "-I", "no_site": "-S", "ignore_environment": "-E", "dev_mode": "-X dev", "utf8_mode": "-X utf8"}
+    found = [option for name, option in names.items() if getattr(sys.flags, name)]
+    return ["-OO" if option == "-O" and sys.flags.optimize > 1 else option for option in found]
+
+
+@functools.cache
+def user() -> str | None:
+    """Name of the user, as the system has it."""
+    try:
+        import pwd
+    except ImportError:
+        return os.environ.get("USERNAME")
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number without a name
+        return str(os.getuid())
+
+
+@functools.cache
+def cpu() -> dict[str, Any] | None:
+    """Describe the processor; only what the system tells, None when that is nothing."""
+    found: dict[str, Any] = {"arch": platform_info().machine, "count": os.cpu_count()}
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
+            first = stream.read(65_536).split("\n\n")[0]
+    except OSError:
+        brand = os.environ.get("PROCESSOR_IDENTIFIER")
+        return {**found, "brand_raw": brand} if brand else found
+    facts = dict(part for line in first.splitlines() if len(part := [p.strip() for p in line.split(":", 1)]) == 2)
+    for key, name in (("model name", "brand_raw"), ("vendor_id", "vendor_id_raw"), ("cpu family", "family"), ("model", "model"), ("stepping", "stepping")):
+        if facts.get(key):
+            found[name] = int(facts[key]) if facts[key].isdigit() else facts[key]
+    flags = facts.get("flags") or facts.get("Features")
+    if flags:  # they decide which kernels numerical libraries choose
+        found["flags"] = sorted(flags.split())
+    if hasattr(os, "sched_getaffinity"):
+        found["usable"] = len(os.sched_getaffinity(0))
+    return found
+
+
+@functools.cache
+def memory() -> int | None:
+    """Main memory in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        pass
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return int(psutil.virtual_memory().total)
+
+
+@functools.cache
+def gpus() -> list[Gpu]:
+    """List NVIDIA GPUs, when their driver and ``nvidia-ml-py`` are there."""
+    if sys.platform.startswith("linux") and not os.path.exists("/proc/driver/nvidia/version"):
+        return []
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        driver = _text(pynvml.nvmlSystemGetDriverVersion())
+        number = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            device = pynvml.nvmlDeviceGetHandleByIndex(index)
+            found.append(
+                Gpu(
+                    name=_text(pynvml.nvmlDeviceGetName(device)),
+                    uuid=_text(pynvml.nvmlDeviceGetUUID(device)),
+                    memory=int(pynvml.nvmlDeviceGetMemoryInfo(device).total),
+                    driver=driver,
+                    cuda=f"{number // 1000}.{number % 1000 // 10}",
+                )
+            )
+        return found
+    except pynvml.NVMLError:
+        return []
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+_own: ProcessId | None = None
+
+
+def process_id() -> ProcessId:
+    """Name this process for good: a number alone is used again."""
+    global _own
+    pid = os.getpid()
+    if _own is None or _own.pid != pid:
+        _own = ProcessId(host=platform_info().node, pid=pid, started=_started(pid), boot_id=_boot_id())
+    return _own
+
+
+def is_alive(process: ProcessId) -> bool | None:
+    """Tell whether a process lives; None when it is on another machine and can't be asked."""
+    if process.host != platform_info().node:
+        return None
+    if process.boot_id and _boot_id() and process.boot_id != _boot_id():
+        return False
+    started = _started(process.pid)
+    if started is None:
+        return _exists(process.pid) if not sys.platform.startswith("linux") else False
+    # A clock that was set moves the computed start; on one boot the kernel's own ticks decide.
+    return process.started is None or abs(started - process.started) < 0.05
+
+
+def _exists(pid: int) -> bool:
+    try:
+        import psutil
+    except ImportError:
+        return True
+    return bool(psutil.pid_exists(pid))
+
+
+def _started(pid: int) -> float | None:
+    """Start of a process in seconds since boot (Linux), else since the epoch."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            rest = stream.read().rpartition(b")")[2].split()
+        if rest[0] == b"Z":  # ended, and not yet waited for
+            return None
+        return int(rest[19]) / os.sysconf("SC_CLK_TCK")
+    except FileNotFoundError:
+        if sys.platform.startswith("linux"):
+            return None
+    except (OSError, IndexError, ValueError):
+        return None
+    try:
+        import psutil
+
+        return float(psutil.Process(pid).create_time())
+    except Exception:  # noqa: BLE001 - psutil raises its own kinds; any means: not known
+        return None
+
+
+@functools.cache
+def _boot_id() -> str | None:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
+# --- resources -----------------------------------------------------------------------------------------------------
+
+
+def resources_before() -> tuple[float, float, float]:
+    """Look at the clocks: monotonic, user and system CPU, in seconds."""
+    times = os.times()
+    return time.perf_counter(), times.user, times.system
+
+
+def resources_since(before: tuple[float, float, float]) -> Resources:
+    """Tell what was taken since `resources_before`; peak memory is the process's high-water mark."""
+    times = os.times()
+    return Resources(
+        wall_time=time.perf_counter() - before[0],
+        cpu_user=round(times.user - before[1], 6),
+        cpu_system=round(times.system - before[2], 6),
+        peak_memory=peak_memory(),
+    )
+
+
+def peak_memory() -> int | None:
+    """High-water mark of this process's memory in bytes."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,135 @@
+"""What a function prints: passed through unchanged, and kept with secrets taken out."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reprokit.model.redact import Redactor
+
+NAMES = ("stdout", "stderr")
+
+_lock = threading.RLock()
+_captures: list[OutputCapture] = []
+
+
+class OutputCapture:
+    """Keeps what is printed to ``sys.stdout`` and ``sys.stderr`` while it is started and `is_mine` says yes.
+
+    Parameters
+    ----------
+    folder
+        Where ``stdout.txt`` and ``stderr.txt`` go.
+    is_mine
+        Tells, at each write, whether it belongs to this capture: threads and asyncio tasks print side by side.
+    """
+
+    def __init__(self, folder: Path, is_mine: Callable[[], bool], redactor: Redactor) -> None:
+        self._is_mine = is_mine
+        self._folder = folder
+        self._filters = {name: redactor.stream() for name in NAMES}
+        self._files: dict[str, IO[bytes]] = {}
+        self._error: OSError | None = None
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises
+        ------
+        OSError
+            When the files can't be made.
+        """
+        try:
+            for name in NAMES:
+                self._files[name] = open(self._folder / f"{name}.txt", "xb")  # noqa: SIM115 - closed by stop
+        except OSError:
+            self._close()
+            raise
+        with _lock:
+            _captures.append(self)
+            for name in NAMES:
+                stream = getattr(sys, name)
+                if stream is not None and not isinstance(stream, _Tee):
+                    setattr(sys, name, _Tee(stream, name))
+
+    def stop(self) -> None:
+        """End; raises the error that writing met, if any."""
+        with _lock:
+            if self in _captures:
+                _captures.remove(self)
+            if not _captures:
+                for name in NAMES:
+                    stream = getattr(sys, name)
+                    if isinstance(stream, _Tee):
+                        setattr(sys, name, stream._original)
+        for name, stream in self._files.items():
+            self._write(name, stream, self._filters[name].close())
+        self._close()
+        if self._error is not None:
+            raise self._error
+
+    def text(self, name: str, limit: int) -> str:
+        """What was printed, at most `limit` bytes of it; the file holds all."""
+        path = self._folder / f"{name}.txt"
+        with open(path, "rb") as stream:
+            head = stream.read(limit)
+        more = path.stat().st_size - len(head)
+        text = head.decode(errors="replace")
+        return text + f"\n... {more} more bytes in {path.name}" if more > 0 else text
+
+    def take(self, name: str, text: str) -> None:
+        """Keep a piece of output."""
+        stream = self._files.get(name)
+        if stream is not None and self._is_mine():
+            self._write(name, stream, self._filters[name].feed(text.encode("utf-8", "backslashreplace")))
+
+    def _write(self, name: str, stream: IO[bytes], data: bytes) -> None:
+        if data and self._error is None:
+            try:
+                stream.write(data)
+            except OSError as error:
+                self._error = error
+
+    def _close(self) -> None:
+        for stream in self._files.values():
+            try:
+                stream.close()
+            except OSError as error:
+                self._error = self._error or error
+        self._files = {}
+
+
+class _Tee:
+    """Stands for the original stream; all but writing is its business."""
+
+    def __init__(self, original: Any, name: str) -> None:
+        self._original = original
+        self._name = name
+
+    def write(self, text: str) -> int:
+        count: int = self._original.write(text)
+        with _lock:
+            for capture in list(_captures):
+                capture.take(self._name, text)
+        return count
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._original)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._original.__exit__(*details)

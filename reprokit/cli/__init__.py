@@ -1,0 +1,78 @@
+"""The command line: one file a command, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from reprokit._version import __version__
+from reprokit.errors import ReprokitError
+
+_COMMANDS = {
+    "capture": "Record code and environment as they are now.",
+    "init": "Make reprokit.toml and the vault.",
+    "monitor": "Run a command and record it.",
+    "runs": "List the runs, newest first.",
+    "show": "Show a run.",
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module when the command is called, and turns our errors into one line."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"reprokit.cli.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1) if args else []
+            if near:
+                error.message += f" Did you mean {near[0]!r}?"
+            raise
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ReprokitError as error:
+            click.echo(f"reprokit: {error}", err=True)
+            context.exit(1)
+        except BrokenPipeError:  # the reader (head, less) has seen enough
+            sys.stderr.close()
+            context.exit(1)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"reprokit: {where}{error.strerror or error}", err=True)
+            context.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="reprokit")
+@click.option(
+    "-C",
+    "--directory",
+    type=click.Path(exists=True, file_okay=False),
+    help="Work as if started in this folder.",
+)
+def main(directory: str | None) -> None:
+    """Make every file that your Python code writes traceable, reusable and re-creatable."""
+    if directory:
+        import os
+
+        os.chdir(directory)

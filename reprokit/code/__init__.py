@@ -1,0 +1,1 @@
+"""Source trees: found, digested, kept."""

@@ -1,0 +1,1 @@
+"""What users put on their functions: ``Artifact``, ``monitor``, ``snapshot_code``, and ``with run(...)``."""

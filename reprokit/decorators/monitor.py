@@ -1,0 +1,70 @@
+"""``@monitor``: what happened is recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from reprokit.decorators.wrapper import attach
+from reprokit.recorder.plan import MonitorSpec, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reprokit.protocols import Capture
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@overload
+def monitor(function: F, /) -> F: ...
+
+
+@overload
+def monitor(
+    *,
+    items: str | Iterable[str] = (),
+    include_return_value: bool = False,
+    capture_output: bool = False,
+    captures: Iterable[Capture] = (),
+    refresh: Literal["process", "call"] | None = None,
+) -> Callable[[F], F]: ...
+
+
+def monitor(
+    function: Any = None,
+    /,
+    *,
+    items: str | Iterable[str] = (),
+    include_return_value: bool = False,
+    capture_output: bool = False,
+    captures: Iterable[Capture] = (),
+    refresh: Literal["process", "call"] | None = None,
+) -> Any:
+    """Record each call of a function: arguments, code, environment, timing, result or exception.
+
+    Parameters
+    ----------
+    items
+        Names of ``[monitor.item.<name>.files]`` tables in the settings; their files are hashed, copied or moved into the
+        run folder afterwards.
+    include_return_value
+        Whether the return value is kept (what JSON cannot hold, as a description).
+    capture_output
+        Whether what the function prints is kept as well; it still appears.
+    captures
+        Plug-ins (`reprokit.protocols.Capture`) whose findings are kept too.
+    refresh
+        ``"call"`` asks git again at each call; by default the process asks once.
+    """
+    plan = Plan(
+        monitor=MonitorSpec(
+            items=(items,) if isinstance(items, str) else tuple(items),
+            include_return_value=include_return_value,
+            capture_output=capture_output,
+            captures=tuple(captures),
+        ),
+        refresh=refresh,
+    )
+    if function is None:
+        return lambda late: attach(late, plan, "monitor")
+    return attach(function, plan, "monitor")

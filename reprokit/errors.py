@@ -1,0 +1,206 @@
+"""Every error and warning of reprokit, under one root each.
+
+An error's arguments are data; ``str`` makes the sentence: what, where and the remedy.  Each error also has a parent
+from the standard library, so that ``except KeyError`` or ``except OSError`` does what a caller expects.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmbiguousRunError",
+    "ArtifactExistsError",
+    "CaptureError",
+    "ConfigError",
+    "DirtyRepositoryError",
+    "GitError",
+    "MissingExtraError",
+    "MissingKeywordError",
+    "NamingError",
+    "NoRunError",
+    "RecordError",
+    "RecordingError",
+    "RecordingWarning",
+    "ReprokitError",
+    "ReprokitWarning",
+    "RunNotFoundError",
+    "SettingsError",
+    "VaultError",
+    "VaultVersionError",
+]
+
+
+class ReprokitError(Exception):
+    """Root of all errors that reprokit raises."""
+
+    def __str__(self) -> str:
+        return " ".join(str(arg) for arg in self.args)
+
+
+class ReprokitWarning(UserWarning):
+    """Root of all warnings that reprokit gives."""
+
+
+class RecordingWarning(ReprokitWarning):
+    """Something could not be recorded, or a recorded fact needs attention; the user's result is unaffected."""
+
+
+class SettingsError(ReprokitError, ValueError):
+    """A settings file or ``REPROKIT_*`` variable holds an unknown key or a wrong value.
+
+    Arguments: the source (file or variable), the key (dotted; may be empty), what is wrong and the remedy.
+    """
+
+    def __init__(self, source: str, key: str, problem: str) -> None:
+        super().__init__(source, key, problem)
+
+    def __str__(self) -> str:
+        source, key, problem = self.args
+        return f"{source}: {key}: {problem}" if key else f"{source}: {problem}"
+
+
+class ConfigError(ReprokitError, ValueError):
+    """A ``config`` holds something that has no canonical form.
+
+    Arguments: the place (``config['model']['optimizer']``), what is wrong there and the remedy.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(place, problem)
+
+    def __str__(self) -> str:
+        place, problem = self.args
+        return f"{place}: {problem}"
+
+
+class NamingError(ReprokitError, ValueError):
+    """A path cannot take a tag: no file name, a name too long, or a template that cannot be read back."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+
+    def __str__(self) -> str:
+        path, problem = self.args
+        return f"{path!r}: {problem}"
+
+
+class MissingKeywordError(ReprokitError, KeyError):
+    """The call lacks the argument that an ``Artifact`` was told to rewrite."""
+
+    def __init__(self, function: str, keyword: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(function, keyword, known)
+
+    def __str__(self) -> str:
+        function, keyword, known = self.args
+        named = f"; its parameters are {', '.join(known)}" if known else ""
+        return f"{function}() was called without {keyword!r}, which @Artifact({keyword!r}) rewrites{named}"
+
+
+class CaptureError(ReprokitError):
+    """Something that was asked for could not be found out."""
+
+
+class GitError(CaptureError, OSError):
+    """A git command failed.
+
+    Arguments: the folder, and which command failed with what git said.  (Two, for ``OSError`` keeps no third.)
+    """
+
+    def __init__(self, root: str, problem: str) -> None:
+        super().__init__(root, problem)
+
+    def __str__(self) -> str:
+        root, problem = self.args
+        return f"{root}: {problem}"
+
+
+class DirtyRepositoryError(CaptureError, OSError):
+    """The repository has changes that no commit holds."""
+
+    def __init__(self, root: str, changed: tuple[str, ...]) -> None:
+        super().__init__(root, changed)
+
+    def __str__(self) -> str:
+        root, changed = self.args
+        shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
+        return f"{root}: {len(changed)} uncommitted change(s): {shown}; commit them, or pass allow_dirty=True"
+
+
+class ArtifactExistsError(ReprokitError, FileExistsError):
+    """A file of that name is there already, and ``exists="error"`` (or a failed ``"keep"``) forbids replacing it."""
+
+    def __init__(self, path: str, reason: str = "it exists already") -> None:
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        path, reason = self.args
+        return f"{path}: {reason}; remove or rename it, or pass exists='replace' or exists='keep'"
+
+
+class NoRunError(ReprokitError, LookupError):
+    """No run is open here."""
+
+    def __str__(self) -> str:
+        return "no run is open here; call this inside a decorated function or a `with reprokit.run(...)` block"
+
+
+class RecordingError(ReprokitError, RuntimeError):
+    """Recording failed in strict mode, before the function started."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+
+    def __str__(self) -> str:
+        what, why = self.args
+        return f"cannot record {what}: {why}; strict mode (strict = true, REPROKIT_STRICT=1) forbids running unrecorded"
+
+
+class VaultError(ReprokitError, OSError):
+    """The vault cannot be read or written.  Arguments: its path, what is wrong and the remedy."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+
+    def __str__(self) -> str:
+        path, problem = self.args
+        return f"{path}: {problem}"
+
+
+class VaultVersionError(VaultError):
+    """The vault was written by a version of reprokit that this one does not understand."""
+
+
+class RecordError(VaultError, ValueError):
+    """A record in the vault is damaged or from another version."""
+
+
+class RunNotFoundError(ReprokitError, LookupError):
+    """No run in the vault has an id that begins like this."""
+
+    def __init__(self, wanted: str, vault: str) -> None:
+        super().__init__(wanted, vault)
+
+    def __str__(self) -> str:
+        wanted, vault = self.args
+        return f"no run {wanted!r} in {vault}; `reprokit runs` lists what is there"
+
+
+class AmbiguousRunError(ReprokitError, LookupError):
+    """Several runs have an id that begins like this."""
+
+    def __init__(self, wanted: str, found: tuple[str, ...]) -> None:
+        super().__init__(wanted, found)
+
+    def __str__(self) -> str:
+        wanted, found = self.args
+        return f"{wanted!r} fits {len(found)} runs: {', '.join(i[:12] for i in found[:5])}; type more digits"
+
+
+class MissingExtraError(ReprokitError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+
+    def __str__(self) -> str:
+        package, extra = self.args
+        return f"{package} is needed for this and not installed: pip install 'reprokit[{extra}]'"

@@ -1,0 +1,1 @@
+"""Frozen values and pure functions: records, names, canonical forms, digests, redaction.  No input or output."""

@@ -1,0 +1,232 @@
+"""The canonical form of a configuration, and its hash.
+
+The form is the canonical JSON of RFC 8785; the hash is its SHA-256.  Equal hashes mean equal configurations, in every
+process, on every machine, in every language.  What canonical JSON has no word for is written as an object with one key
+that begins with ``$reprokit:``; a mapping of the user's own that has such a key is escaped (``$reprokit:mapping``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import fractions
+import hashlib
+import math
+import pathlib
+import sys
+import types
+import uuid
+from argparse import Namespace
+from collections.abc import Mapping, Set
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import rfc8785
+
+from reprokit.errors import ConfigError
+
+TAG = "$reprokit:"
+_SAFE = 2**53 - 1  # largest integer that every JSON reader keeps exactly
+_DEEPEST = 200
+
+
+def config_hash(value: Any) -> str:
+    """Give the 64 hex digits of a configuration's hash; None is the empty configuration.
+
+    Raises
+    ------
+    ConfigError
+        When something in it has no canonical form; the message names the place.
+    """
+    return hash_of_plain(plain({} if value is None else value))
+
+
+def hash_of_plain(value: Any) -> str:
+    """Give the hash of a configuration that `plain` has been applied to."""
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+def canonical(value: Any, *, place: str = "config") -> bytes:
+    """Give the canonical JSON (RFC 8785) of a configuration.
+
+    Raises
+    ------
+    ConfigError
+        When something in it has no canonical form; the message names the place.
+    """
+    return rfc8785.dumps(plain({} if value is None else value, place))
+
+
+def plain(value: Any, place: str = "config") -> Any:
+    """Turn a configuration into what JSON can hold, with tagged objects for the rest.
+
+    The result is hashed as it is: `plain` is not applied to its own result, which would escape the tags.
+
+    Raises
+    ------
+    ConfigError
+        When something in it has no such form; the message names the place.
+    """
+    return _Walk().plain(value, place)
+
+
+class _Walk:
+    """One walk through a configuration: knows which containers it is in, to see cycles."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+
+    def plain(self, value: Any, place: str) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            return value if value.isascii() else _text(value)
+        if kind is int:
+            return value if -_SAFE <= value <= _SAFE else {f"{TAG}int": _digits(value)}
+        if kind is float:
+            return _float(value)
+        if id(value) in self._open:
+            raise ConfigError(place, "it contains itself; a config has to be a tree")
+        if len(self._open) >= _DEEPEST:
+            raise ConfigError(place, f"it is nested more than {_DEEPEST} deep")
+        self._open.add(id(value))
+        try:
+            if kind is dict:
+                return self._mapping(value, place)
+            if kind is list or kind is tuple:
+                return [self.plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+            return self._other(value, place)
+        finally:
+            self._open.discard(id(value))
+
+    def _mapping(self, value: Mapping[Any, Any], place: str) -> Any:
+        if all(type(key) is str and key.isascii() for key in value):
+            made = {key: self.plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+            if not any(key.startswith(TAG) for key in made):
+                return made
+        pairs = []
+        for key, item in value.items():
+            where = f"{place}[{key!r}]" if isinstance(key, (str, int, float, bool, type(None))) else f"{place}[<key>]"
+            pairs.append([self.plain(key, where), self.plain(item, where)])
+        if all(isinstance(key, str) and not key.startswith(TAG) for key, _ in pairs):
+            return dict(pairs)
+        return {f"{TAG}mapping": sorted(pairs, key=lambda pair: rfc8785.dumps(pair[0]))}
+
+    def _other(self, value: Any, place: str) -> Any:
+        if isinstance(value, enum.Enum):
+            return {f"{TAG}enum": [type(value).__qualname__, value.name or self.plain(value.value, place)]}
+        for kind, name, form in _SCALARS:
+            if isinstance(value, kind):
+                return {f"{TAG}{name}": form(value)}
+        if isinstance(value, (bool, int, float, str)):  # subclasses: the value counts
+            base = next(t for t in (int, float, str) if isinstance(value, t))
+            return self.plain(base(value), place)
+        if isinstance(value, (Set, frozenset)):
+            items = [self.plain(item, f"{place}[<item>]") for item in value]
+            return {f"{TAG}set": sorted(items, key=rfc8785.dumps)}
+        if isinstance(value, range):
+            return {f"{TAG}range": [value.start, value.stop, value.step]}
+        array = _numpy(value)
+        if array is not None:
+            return self.plain(array, place) if not isinstance(array, dict) else array
+        opened = _opened(value)
+        if opened is not None:
+            return self.plain(opened, place)
+        if isinstance(value, Mapping):
+            return self._mapping(value, place)
+        if isinstance(value, (list, tuple)):
+            return [self.plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+        kind = type(value)
+        raise ConfigError(
+            place,
+            f"{kind.__module__}.{kind.__qualname__} has no canonical form; "
+            "use plain values, a dataclass or a mapping there, or leave it out",
+        )
+
+
+def _text(value: str) -> Any:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates: names of files that are no UTF-8
+        return {f"{TAG}text": value.encode("utf-8", "surrogatepass").hex()}
+    return value
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # beyond the interpreter's limit for decimal digits
+        return hex(value)
+
+
+def _float(value: float) -> Any:
+    if math.isnan(value):
+        return {f"{TAG}float": "nan"}
+    if math.isinf(value):
+        return {f"{TAG}float": "inf" if value > 0 else "-inf"}
+    if value == 0.0 and math.copysign(1.0, value) < 0:
+        return {f"{TAG}float": "-0.0"}
+    return value
+
+
+_SCALARS: tuple[tuple[type | tuple[type, ...], str, Any], ...] = (
+    (pathlib.PurePath, "path", lambda v: v.as_posix()),
+    (dt.datetime, "datetime", lambda v: v.isoformat()),
+    (dt.date, "date", lambda v: v.isoformat()),
+    (dt.time, "time", lambda v: v.isoformat()),
+    (dt.timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
+    ((bytes, bytearray), "bytes", lambda v: bytes(v).hex()),
+    (decimal.Decimal, "decimal", str),
+    (fractions.Fraction, "fraction", str),
+    (uuid.UUID, "uuid", str),
+    (complex, "complex", lambda v: [_float(v.real), _float(v.imag)]),
+)
+
+
+def _numpy(value: Any) -> Any:
+    """Give a NumPy scalar as the Python number it holds, and an array as dtype, shape and digest of its bytes."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    if isinstance(value, numpy.generic):
+        item = value.item()
+        if type(item) is type(value) or isinstance(item, numpy.generic):  # longdouble and the like stay themselves
+            return {f"{TAG}scalar": [value.dtype.str, value.tobytes().hex()]}
+        if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
+            return {f"{TAG}scalar": [value.dtype.str, str(value)]}
+        return item
+    if isinstance(value, numpy.ndarray):
+        if value.dtype.hasobject:
+            return value.tolist()
+        whole = numpy.ascontiguousarray(value)
+        little = whole.astype(whole.dtype.newbyteorder("<"), copy=False)
+        digest = hashlib.sha256(little.tobytes()).hexdigest()
+        return {f"{TAG}array": [little.dtype.str if not little.dtype.names else str(little.dtype.descr), list(value.shape), digest]}
+    return None
+
+
+def _opened(value: Any) -> Any:
+    """Give the fields of a model, or None when it is no model."""
+    if isinstance(value, type):
+        return None
+    if isinstance(value, (Namespace, types.SimpleNamespace)):
+        return dict(vars(value))
+    if is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
+    if hasattr(type(value), "__attrs_attrs__"):
+        return {a.name: getattr(value, a.name) for a in type(value).__attrs_attrs__}
+    if hasattr(type(value), "__struct_fields__"):  # msgspec
+        return {name: getattr(value, name) for name in type(value).__struct_fields__}
+    if hasattr(type(value), "model_fields"):  # pydantic
+        extra = getattr(value, "model_extra", None) or {}
+        return {**{name: getattr(value, name) for name in type(value).model_fields}, **extra}
+    if hasattr(type(value), "__fields__") and hasattr(value, "dict"):  # pydantic 1
+        return value.dict()
+    omegaconf = sys.modules.get("omegaconf")
+    if omegaconf is not None and isinstance(value, omegaconf.Container):
+        return omegaconf.OmegaConf.to_container(value, resolve=True)
+    return None

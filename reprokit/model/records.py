@@ -1,0 +1,328 @@
+"""The records that reprokit writes, as frozen values.
+
+Each document carries ``schema = "reprokit/<document>/<version>"``.  Keys that capsula 0.0.19 knows keep its names and
+types, so that its models read these files; reprokit adds more.  A fact that could not be found out is ``None`` and its
+reason stands under ``unknown``.  Times are ISO 8601 with zone, durations ISO 8601 (``PT1.5S``), sizes bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Status = Literal["running", "complete", "failed", "exited", "interrupted"]
+Kind = Literal["function", "block", "command", "capture"]
+Role = Literal["generated", "used", "missing"]
+
+CONTEXT_SCHEMA = "reprokit/context/1"
+PRE_RUN_SCHEMA = "reprokit/pre-run-info/1"
+POST_RUN_SCHEMA = "reprokit/post-run-info/1"
+SIDECAR_SCHEMA = "reprokit/run/1"
+STEP_SCHEMA = "reprokit/step/1"
+JOURNAL_SCHEMA = "reprokit/journal/1"
+VAULT_SCHEMA = "reprokit/vault/1"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records."""
+
+
+# --- facts about the machine and the interpreter -------------------------------------------------------------------
+
+
+class Architecture(Record, frozen=True, kw_only=True):
+    bits: str | None
+    linkage: str | None
+
+
+class PythonInfo(Record, frozen=True, kw_only=True):
+    executable_architecture: Architecture
+    build_no: str
+    build_date: str
+    compiler: str
+    branch: str
+    implementation: str
+    version: str
+    executable: str | None = None
+    prefix: str | None = None
+    base_prefix: str | None = None
+    flags: list[str] = []  # those that change what code does: -O, -I, -X dev ...
+
+
+class Platform(Record, frozen=True, kw_only=True):
+    machine: str
+    node: str
+    platform: str
+    release: str
+    version: str
+    system: str
+    processor: str
+    python: PythonInfo
+    user: str | None = None
+
+
+class Gpu(Record, frozen=True, kw_only=True):
+    name: str
+    uuid: str | None = None
+    memory: int | None = None  # bytes
+    driver: str | None = None
+    cuda: str | None = None  # highest CUDA version that the driver serves, "13.0"
+
+
+class Package(Record, frozen=True, kw_only=True):
+    name: str
+    version: str
+    direct_url: dict[str, Any] | None = None  # PEP 610, user info stripped
+
+
+class GitRemote(Record, frozen=True, kw_only=True):
+    name: str
+    url: str  # user info stripped
+
+
+class GitInfo(Record, frozen=True, kw_only=True):
+    """State of one repository when the process first asked."""
+
+    path: str  # relative to the project root where it lies inside, else absolute
+    sha: str | None  # None: no commit yet, or unreadable; the reason stands under ``unknown``
+    branch: str  # "HEAD" when detached, "" when unreadable
+    remotes: list[GitRemote] = []
+    detached: bool = False
+    bare: bool = False
+    shallow: bool = False
+    operation: str | None = None  # "merge", "rebase", "cherry-pick", "revert", "bisect" while one is in progress
+    dirty: bool | None = None  # None: not known
+    changed: list[str] = []  # what makes it dirty: paths relative to the repository, POSIX
+    changed_count: int = 0
+    diff: str | None = None  # file in the run folder
+    diff_digest: str | None = None
+    submodules: list[str] = []
+    unknown: dict[str, str] = {}  # fact -> why it is not known
+
+
+class LeftOut(Record, frozen=True, kw_only=True):
+    """A file that a snapshot does not hold."""
+
+    path: str
+    reason: str  # "larger than max-file-size", "secret by name", "nested repository", "vault", "unreadable", ...
+    size: int | None = None
+    digest: str | None = None
+
+
+class SnapshotInfo(Record, frozen=True, kw_only=True):
+    digest: str  # "sha256:<hex>" of the tree
+    ref: str  # refs/trees/<hex> in vault/code.git
+    files: int
+    size: int | None = None  # bytes
+    left_out: list[LeftOut] = []
+    warnings: list[str] = []  # secret-looking content and the like, by path
+
+
+class FileInfo(Record, frozen=True, kw_only=True):
+    """A file of ``[capture.files]`` or of a monitor item."""
+
+    hash_algorithm: Literal["md5", "sha1", "sha256", "sha3"] | None
+    hash: str | None  # plain hex, as capsula writes it
+    kept_as: str | None = None  # file in the run folder, when copied or moved
+
+
+class Fault(Record, frozen=True, kw_only=True):
+    """Something that could not be recorded."""
+
+    where: str
+    error: str
+
+
+# --- documents of a run --------------------------------------------------------------------------------------------
+
+
+class ContextRecord(Record, frozen=True, kw_only=True):
+    """``context.json``: code, configuration and environment of a run.  It names no run, so equal ones share bytes."""
+
+    schema: str = CONTEXT_SCHEMA
+    root_directory: str
+    cwd: str | None
+    platform: Platform
+    environment_variables: dict[str, str]
+    git: dict[str, GitInfo]
+    files: dict[str, FileInfo | None]
+    cpu: dict[str, Any] | None
+    memory: int | None = None  # bytes of main memory
+    gpus: list[Gpu] = []
+    packages: list[Package] = []
+    commit: str | None = None  # as in artifact names: "1a2b3c4", "1a2b3c4-dirty-9f86d08", "nogit"
+    config: Any = None  # redacted; exactly what was hashed stands behind config_hash
+    config_hash: str  # 64 hex digits
+    snapshot: SnapshotInfo | None = None
+    captures: dict[str, Any] = {}  # records of plug-in captures, by name
+    redacted: list[str] = []  # places whose value was a secret
+    unknown: dict[str, str] = {}
+    reprokit_version: str
+
+
+class ProcessId(Record, frozen=True, kw_only=True):
+    """Names a process for good: numbers are used again, numbers with a start time are not."""
+
+    host: str
+    pid: int
+    started: float | None  # seconds since boot on Linux, else since the epoch
+    boot_id: str | None = None
+
+
+class ArtifactRecord(Record, frozen=True, kw_only=True):
+    """A file or folder that a run generated or used.  PROV: Entity."""
+
+    path: str  # relative to the project root, POSIX separators; absolute when outside
+    digest: str | None  # "sha256:<hex>"; None when missing
+    size: int | None  # bytes
+    role: Role
+    requested: str | None = None  # the path before tagging
+    keyword: str | None = None  # argument that held it
+    commit: str | None = None
+    config_hash: str | None = None
+    folder: bool = False
+    blob: str | None = None  # kept in the vault under this digest
+    replaced: str | None = None  # digest of the version that stood there before
+    differs_from: str | None = None  # run that made other content under the same tag ("unknown" when none is named)
+
+
+class ExceptionInfo(Record, frozen=True, kw_only=True):
+    error_type: str
+    error_message: str
+    error_details: str  # formatted traceback
+
+
+class Resources(Record, frozen=True, kw_only=True):
+    """What the run took; process-wide where the system counts no finer."""
+
+    wall_time: float  # seconds, monotonic
+    cpu_user: float | None = None  # seconds
+    cpu_system: float | None = None  # seconds
+    peak_memory: int | None = None  # bytes, high-water mark of the process
+
+
+class PreRunInfo(Record, frozen=True, kw_only=True):
+    """``pre-run-info.json``: which run this is and what it was called with."""
+
+    schema: str = PRE_RUN_SCHEMA
+    run_id: str
+    parent_id: str | None = None
+    root_id: str
+    kind: Kind
+    function: str | None = None  # module-qualified
+    command: list[str] | None = None  # command line, redacted
+    root_directory: str
+    cwd: str | None
+    timestamp: str
+    source_file: str | None = None
+    source_line: int | None = None
+    function_name: str | None = None
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    inexact: list[str] = []  # arguments that JSON does not hold exactly: "args[0]", "kwargs['x']"
+    process: ProcessId
+    argv: list[str] = []  # command line of the process, redacted
+    config_hash: str
+    commit: str | None = None
+    artifacts: list[ArtifactRecord] = []  # expected outputs, as they were before
+    random_state: dict[str, Any] = {}
+    redacted: list[str] = []
+    unknown: dict[str, str] = {}
+
+
+class PostRunInfo(Record, frozen=True, kw_only=True):
+    """``post-run-info.json``: how the run ended.  Its appearance is the commit point."""
+
+    schema: str = POST_RUN_SCHEMA
+    run_id: str
+    status: Status
+    root_directory: str
+    timestamp: str
+    run_time: str  # ISO 8601 duration
+    files: dict[str, FileInfo | None] = {}
+    return_value: Any = None
+    exception_info: ExceptionInfo | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    exit_code: int | None = None
+    artifacts: list[ArtifactRecord] = []
+    values: dict[str, Any] = {}
+    series: dict[str, list[list[Any]]] = {}  # name -> [[step, value], ...]
+    resources: Resources | None = None
+    children: int = 0
+    reason: str | None = None  # why a run was interrupted, when known
+    captures: dict[str, Any] = {}
+    redacted: list[str] = []
+    faults: list[Fault] = []
+
+
+class SideCar(Record, frozen=True, kw_only=True):
+    """``<artifact>.run.json``: everything that leads from a lone file back to its run."""
+
+    schema: str = SIDECAR_SCHEMA
+    run_id: str
+    root_id: str
+    function: str | None
+    command: list[str] | None = None
+    commit: str | None
+    config_hash: str
+    config: Any = None
+    artifact: ArtifactRecord
+    started_at: str
+    status: Status
+    sha: str | None = None  # full commit id
+    snapshot: str | None = None  # tree digest
+    vault: str  # relative to the side-car's folder where possible
+    run_folder: str
+    reprokit_version: str
+
+
+class StepRecord(Record, frozen=True, kw_only=True):
+    """A line of ``steps-*.jsonl``: a child run begins or ends."""
+
+    schema: str = STEP_SCHEMA
+    event: Literal["begin", "end"]
+    run_id: str
+    parent_id: str | None = None
+    root_id: str | None = None
+    kind: Kind | None = None
+    function: str | None = None
+    timestamp: str
+    status: Status | None = None
+    run_time: str | None = None
+    source_file: str | None = None
+    source_line: int | None = None
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    inexact: list[str] = []
+    config: Any = None
+    config_hash: str | None = None
+    process: ProcessId | None = None
+    artifacts: list[ArtifactRecord] = []
+    values: dict[str, Any] = {}
+    series: dict[str, list[list[Any]]] = {}
+    return_value: Any = None
+    exception_info: ExceptionInfo | None = None
+    reason: str | None = None
+    redacted: list[str] = []
+    faults: list[Fault] = []
+
+
+class JournalLine(Record, frozen=True, kw_only=True):
+    """A line of ``journal/*.jsonl``: a root run was opened or closed."""
+
+    schema: str = JOURNAL_SCHEMA
+    event: Literal["open", "close"]
+    run_id: str
+    folder: str
+    timestamp: str
+    status: Status | None = None
+
+
+class VaultInfo(Record, frozen=True, kw_only=True):
+    """``vault.json``."""
+
+    schema: str = VAULT_SCHEMA
+    created: str
+    reprokit_version: str

@@ -1,0 +1,220 @@
+"""Secrets are taken out of everything that is recorded: by name, by well-known format, and by known value."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from reprokit.model import secret_formats
+
+REDACTED = "<redacted>"
+
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_SECRET_WORDS = frozenset(
+    "password passwd passwort pwd passphrase passcode secret secrets credential credentials cred creds apikey "
+    "authtoken accesstoken privatekey secretkey accesskey pat htpasswd authorization cookie jwt bearer otp mfa".split()
+)
+_SECRET_PAIRS = frozenset(
+    "api key|access key|private key|secret key|signing key|encryption key|session key|account key|auth key|"
+    "master key|license key|deploy key|ssh key|storage key|subscription key|webhook url|connection string|"
+    "client secret|session id|session cookie|refresh token|database url|db url|service key|shared key|app key".split("|")
+)
+_TOKEN = frozenset(("token", "tokens"))
+# Words beside "token" that make it a piece of text instead of a key.
+_COUNTED = frozenset(
+    "num n max min count counts size length len total per id ids type types vocab special pad padding eos bos unk mask "
+    "sep cls start end stop index embedding embeddings limit budget rate usage prompt completion input output context "
+    "new generated text word sub subword next last first special batch used cached tokens probs logits loss mean kind position "
+    "positions dim classifier merge merges pattern regex split added chat image audio video patch class time step".split()
+)
+# Words after a secret word that make it a fact about the secret instead of the secret.
+_ABOUT = frozenset(
+    "length len count size policy field fields strength min max attempts expiry expires age required enabled hint file "
+    "path name names tested type reset prompt score dir location url uri rotation ttl timeout version format".split()
+)
+
+
+class Redactor:
+    """Takes secrets out of values, command lines, text and streams.
+
+    Parameters
+    ----------
+    extra_names
+        Names that are secret in this project besides the well-known ones (case does not count).
+    known
+        Values that are secrets wherever they turn up, such as those of secret environment variables.
+    """
+
+    __slots__ = ("_extra", "_known")
+
+    def __init__(self, extra_names: tuple[str, ...] = (), known: frozenset[str] = frozenset()) -> None:
+        self._extra = frozenset(name.lower() for name in extra_names)
+        self._known = tuple(sorted((v for v in known if len(v) >= 8), key=len, reverse=True))
+
+    def is_secret_name(self, name: str) -> bool:
+        """Tell whether what has this name is a secret; ``num_tokens`` is none, ``api_token`` is."""
+        return name.lower() in self._extra or _is_secret(name) if self._extra else _is_secret(name)
+
+    def value(self, name: str, value: Any) -> tuple[Any, list[str]]:
+        """Take secrets out of a JSON-like value; give it back with the places where they were."""
+        if isinstance(value, str):
+            if self.is_secret_name(name) and value:
+                return REDACTED, [name]
+            text, count = self.text(value)
+            return (text, [name]) if count else (value, [])
+        places: list[str] = []
+        return self._walk(name, name, value, places), places
+
+    def _walk(self, name: str, place: str, value: Any, places: list[str]) -> Any:
+        if isinstance(value, dict):
+            made = {}
+            for key, item in value.items():
+                text = str(key)
+                clean, hidden = self.text(text) if len(text) >= 12 else (text, 0)
+                made[clean if hidden else key] = self._walk(text, f"{place}[{text!r}]" if not hidden else place, item, places)
+            if self.is_secret_name(name) and "$type" in made:
+                places.append(place)
+                return REDACTED
+            return made
+        if isinstance(value, (list, tuple)):
+            made_list = [self._walk(name, f"{place}[{i}]", item, places) for i, item in enumerate(value)]
+            if len(made_list) == 2 and isinstance(value[0], str) and isinstance(value[1], str) and self.is_secret_name(value[0]):
+                places.append(f"{place}[1]")  # a (name, value) pair
+                made_list[1] = REDACTED
+            return made_list
+        if isinstance(value, str):
+            if value and self.is_secret_name(name):
+                places.append(place)
+                return REDACTED
+            text, count = self.text(value)
+            if count:
+                places.append(place)
+            return text
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and self.is_secret_name(name):
+            places.append(place)
+            return REDACTED
+        return value
+
+    def text(self, text: str) -> tuple[str, int]:
+        """Take secrets out of free text; give it back with how many there were."""
+        count = 0
+        for known in self._known:
+            if known in text:
+                count += text.count(known)
+                text = text.replace(known, REDACTED)
+        if len(text) < 8:
+            return text, count
+        made, more = secret_formats.replace(text, REDACTED, self.is_secret_name)
+        return made, count + more
+
+    def argv(self, argv: list[str]) -> tuple[list[str], list[str]]:
+        """Take secrets out of a command line; give it back with the places (``[3]``)."""
+        made: list[str] = []
+        places: list[str] = []
+        expects = False
+        for index, arg in enumerate(argv):
+            if expects and not arg.startswith("-"):
+                made.append(REDACTED)
+                places.append(f"[{index}]")
+                expects = False
+                continue
+            expects = False
+            name, equals, rest = arg.partition("=")
+            bare = name.lstrip("-")
+            if equals and rest and bare and " " not in bare and "/" not in bare and self.is_secret_name(bare):
+                made.append(f"{name}={REDACTED}")
+                places.append(f"[{index}]")
+                continue
+            if arg.startswith("-") and not equals and self.is_secret_name(bare):
+                expects = True
+            text, count = self.text(arg)
+            if count:
+                places.append(f"[{index}]")
+            made.append(text)
+        return made, places
+
+    def stream(self) -> StreamRedactor:
+        """Make a filter for output that comes as bytes in pieces."""
+        return StreamRedactor(self)
+
+
+class StreamRedactor:
+    """Takes secrets out of output that comes in arbitrary pieces.
+
+    Whole lines are looked at, so a secret across two pieces is seen; a line longer than `LONGEST_LINE` is looked at in
+    overlapping parts, and a private key is dropped from its first line to its last.
+    """
+
+    LONGEST_LINE = 1 << 20  # bytes
+    _OVERLAP = 8192  # bytes; longer than any known format
+
+    __slots__ = ("_in_key", "_redactor", "_rest")
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._rest = b""
+        self._in_key = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take a piece; give what can be written already."""
+        data = self._rest + chunk
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if not cut and len(data) > self.LONGEST_LINE:
+            cut = data.rfind(b" ", 0, len(data) - self._OVERLAP) + 1 or len(data) - self._OVERLAP
+        self._rest = data[cut:]
+        return self._clean(data[:cut]) if cut else b""
+
+    def close(self) -> bytes:
+        """Give what is left."""
+        rest, self._rest = self._rest, b""
+        return self._clean(rest) if rest else b""
+
+    def _clean(self, data: bytes) -> bytes:
+        if self._in_key or b"-----BEGIN" in data:
+            data = self._without_keys(data)
+        text = data.decode("utf-8", "surrogateescape")
+        made, count = self._redactor.text(text)
+        return made.encode("utf-8", "surrogateescape") if count else data
+
+    def _without_keys(self, data: bytes) -> bytes:
+        kept = []
+        for line in data.splitlines(keepends=True):
+            begins = b"-----BEGIN" in line and b"PRIVATE KEY" in line
+            if begins and not self._in_key:
+                kept.append(line[: line.index(b"-----BEGIN")] + REDACTED.encode() + b"\n")
+            self._in_key = (self._in_key or begins) and not (b"-----END" in line and b"PRIVATE KEY" in line)
+            if not begins and not self._in_key and b"-----END" not in line:
+                kept.append(line)
+        return b"".join(kept)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    if len(name) > 200:
+        return False
+    words = [word.lower() for word in _WORDS.findall(name)]
+    for index, word in enumerate(words):
+        after = words[index + 1 :]
+        pair = f"{word} {after[0]}" if after else ""
+        if word in _SECRET_WORDS and not (after and after[0] in _ABOUT):
+            return True
+        if pair in _SECRET_PAIRS and not (len(after) > 1 and after[1] in _ABOUT):
+            return True
+        if word in _TOKEN and not (set(words) & _COUNTED) and not (after and after[0] in _ABOUT):
+            return word == "token" or len(words) > 1 and words[0] in ("auth", "api", "access", "secret", "refresh", "bearer")
+    return words == ["auth"] or "".join(words) in _SECRET_WORDS
+
+
+def find(text: str) -> list[str]:
+    """Name the well-known formats of secrets that occur in `text`."""
+    return secret_formats.find(text)
+
+
+def strip_url(url: str) -> str:
+    """Give a URL without user and password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

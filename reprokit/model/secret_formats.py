@@ -1,0 +1,149 @@
+"""Well-known formats of secrets, as their issuers document them.
+
+All patterns are linear: no nested repetition, and each begins with a literal that a cheap search looks for first.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# name, literals of which one occurs in every match, pattern
+FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("AWS access key", ("AKIA", "ASIA", "AROA", "AIDA"), r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
+    ("GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{30,255}"),
+    ("GitHub fine-grained token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
+    ("GitLab token", ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"), r"\bgl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_\-]{16,255}"),
+    ("Slack token", ("xox",), r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,255}"),
+    ("Slack app token", ("xapp-",), r"\bxapp-[A-Za-z0-9\-]{10,255}"),
+    ("Slack webhook", ("hooks.slack.com",), r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/+_\-]{20,255}"),
+    ("Discord webhook", ("/api/webhooks/",), r"discord(?:app)?\.com/api/webhooks/[0-9]{5,30}/[A-Za-z0-9_\-]{20,255}"),
+    ("Google API key", ("AIza",), r"\bAIza[A-Za-z0-9_\-]{35}"),
+    ("Google OAuth token", ("ya29.",), r"\bya29\.[A-Za-z0-9_\-]{20,2048}"),
+    ("Google OAuth secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_\-]{20,64}"),
+    ("Stripe key", ("sk_live_", "rk_live_", "sk_test_", "rk_test_"), r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,255}"),
+    ("Stripe webhook secret", ("whsec_",), r"\bwhsec_[A-Za-z0-9+/=]{16,255}"),
+    ("Anthropic key", ("sk-ant-",), r"\bsk-ant-[A-Za-z0-9_\-]{16,255}"),
+    ("OpenAI key", ("sk-",), r"\bsk-(?:proj-|svcacct-|admin-|or-v1-|None-)?[A-Za-z0-9_\-]{20,255}"),
+    ("Hugging Face token", ("hf_", "api_org_"), r"\b(?:hf_|api_org_)[A-Za-z0-9]{30,64}"),
+    ("Replicate token", ("r8_",), r"\br8_[A-Za-z0-9]{30,64}"),
+    ("Groq key", ("gsk_",), r"\bgsk_[A-Za-z0-9]{30,64}"),
+    ("Perplexity key", ("pplx-",), r"\bpplx-[A-Za-z0-9]{30,64}"),
+    ("xAI key", ("xai-",), r"\bxai-[A-Za-z0-9]{40,128}"),
+    ("Weights and Biases key", ("wandb_v1_",), r"\bwandb_v1_[A-Za-z0-9_]{20,128}"),
+    ("PyPI token", ("pypi-",), r"\bpypi-[A-Za-z0-9_\-]{16,1024}"),
+    ("npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{30,64}"),
+    ("RubyGems key", ("rubygems_",), r"\brubygems_[a-f0-9]{32,64}"),
+    ("crates.io token", ("cio",), r"\bcio[A-Za-z0-9]{32}\b"),
+    ("Docker token", ("dckr_pat_", "dckr_oat_"), r"\bdckr_[po]at_[A-Za-z0-9_\-]{20,128}"),
+    ("SendGrid key", ("SG.",), r"\bSG\.[A-Za-z0-9_\-]{16,64}\.[A-Za-z0-9_\-]{16,64}"),
+    ("Twilio key", ("SK", "AC"), r"\b(?:SK|AC)[0-9a-f]{32}\b"),
+    ("Mailgun key", ("key-",), r"\bkey-[0-9a-f]{32}\b"),
+    ("Mailchimp key", ("-us",), r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
+    ("Postman key", ("PMAK-",), r"\bPMAK-[A-Za-z0-9]{20,64}-[A-Za-z0-9]{20,64}"),
+    ("Databricks token", ("dapi",), r"\bdapi[0-9a-f]{32}(?:-[0-9])?\b"),
+    ("DigitalOcean token", ("dop_v1_", "doo_v1_", "dor_v1_"), r"\bdo[opr]_v1_[0-9a-f]{32,64}"),
+    ("Heroku token", ("HRKU-",), r"\bHRKU-[A-Za-z0-9_\-]{30,128}"),
+    ("Fly token", ("FlyV1",), r"\bFlyV1 [A-Za-z0-9_\-+/=,]{20,4096}"),
+    ("Netlify token", ("nfp_",), r"\bnfp_[A-Za-z0-9]{30,64}"),
+    ("Vercel token", ("vcp_", "vck_"), r"\bvc[pk]_[A-Za-z0-9]{20,64}"),
+    ("Cloudflare key", ("v1.0-",), r"\bv1\.0-[0-9a-f]{24}-[0-9a-f]{100,200}"),
+    ("Shopify token", ("shp",), r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    ("Square token", ("EAAA", "sq0"), r"\b(?:EAAA[A-Za-z0-9_\-]{58,64}|sq0(?:atp|csp|idp)-[A-Za-z0-9_\-]{20,64})"),
+    ("PayPal token", ("access_token$",), r"access_token\$(?:production|sandbox)\$[0-9a-z]{8,32}\$[0-9a-f]{32}"),
+    ("Facebook token", ("EAA",), r"\bEAA[A-Za-z0-9]{80,255}"),
+    ("Telegram bot token", (":AA",), r"\b[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,35}"),
+    ("Discord bot token", ("M", "N", "O"), r"\b[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}"),
+    ("Notion token", ("ntn_", "secret_"), r"\b(?:ntn_[A-Za-z0-9]{40,64}|secret_[A-Za-z0-9]{43})\b"),
+    ("Linear key", ("lin_api_", "lin_oauth_"), r"\blin_(?:api|oauth)_[A-Za-z0-9]{30,64}"),
+    ("Airtable token", ("pat",), r"\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}\b"),
+    ("Asana token", ("/",), r"\b[0-9]/[0-9]{16}:[0-9a-f]{32}\b"),
+    ("Figma token", ("figd_",), r"\bfigd_[A-Za-z0-9_\-]{30,64}"),
+    ("Dropbox token", ("sl.",), r"\bsl\.[A-Za-z0-9_\-]{60,2048}"),
+    ("New Relic key", ("NRAK-", "NRJS-", "NRII-"), r"\bNR(?:AK|JS|II)-[A-Za-z0-9]{18,48}"),
+    ("Grafana token", ("glsa_", "glc_"), r"\b(?:glsa|glc)_[A-Za-z0-9+/=_]{30,255}"),
+    ("Sentry token", ("sntrys_", "sntryu_"), r"\bsntry[su]_[A-Za-z0-9+/=_]{40,255}"),
+    ("Datadog key", ("ddapp_", "ddpat_"), r"\bdd(?:app|pat)_[A-Za-z0-9]{30,64}"),
+    ("PlanetScale token", ("pscale_",), r"\bpscale_(?:tkn|pw|oauth)_[A-Za-z0-9_\-.=]{30,64}"),
+    ("Supabase key", ("sbp_", "sb_secret_"), r"\b(?:sbp_[0-9a-f]{40}|sb_secret_[A-Za-z0-9_\-]{20,64})"),
+    ("HashiCorp Vault token", ("hvs.", "hvb.", "hvr."), r"\bhv[sbr]\.[A-Za-z0-9_\-]{20,255}"),
+    ("Terraform token", (".atlasv1.",), r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,80}"),
+    ("Doppler token", ("dp.",), r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.\-_]{30,64}"),
+    ("Pulumi token", ("pul-",), r"\bpul-[0-9a-f]{40}\b"),
+    ("Buildkite token", ("bkua_",), r"\bbkua_[0-9a-f]{40}\b"),
+    ("Atlassian token", ("ATATT3", "ATCTT3", "ATBB"), r"\bAT(?:ATT3|CTT3|BB)[A-Za-z0-9_\-=]{20,255}"),
+    ("Azure account key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/=]{40,100}"),
+    ("Azure shared access", ("sig=",), r"\bsig=[A-Za-z0-9%+/=]{40,100}"),
+    ("Azure client secret", ("8Q~", "7Q~"), r"\b[A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.\-]{31,34}"),
+    ("age key", ("AGE-SECRET-KEY-",), r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,70}"),
+    ("1Password token", ("ops_eyJ",), r"\bops_eyJ[A-Za-z0-9_\-=]{60,4096}"),
+    ("JSON web token", ("eyJ",), r"\beyJ[A-Za-z0-9_\-]{8,4096}\.eyJ[A-Za-z0-9_\-]{8,8192}\.[A-Za-z0-9_\-]{0,2048}"),
+    ("private key", ("PRIVATE KEY",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?"),
+)
+
+_AUTHORIZATION = re.compile(r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?)((?:bearer|basic|token|digest)\s+)?([^\s'\",;]{6,})")
+_BEARER = re.compile(r"(?i)\b(bearer\s+)([A-Za-z0-9_\-.=+/~]{16,})")
+_USER_INFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{1,256}):([^\s/@'\"]{1,256})@")
+_TOKEN_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{20,256})@")
+_ASSIGNED = re.compile(
+    r"(?P<name>(?<![A-Za-z0-9_\-])-{0,2}[A-Za-z_][A-Za-z0-9_.\-]{1,60})(?P<q>['\"]?)(?P<sep>\s{0,3}(?:=|:|=>)\s{0,3})"
+    r"(?P<value>\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s'\"(){}\[\],;&|<>$]{4,})"
+)
+_OPTION = re.compile(r"(?P<name>(?<![^\s'\"])--?[A-Za-z][A-Za-z0-9_\-]{2,60})(?P<sep> +)(?P<value>[^\s'\"\-][^\s'\"]{3,})")
+_HINT = re.compile(
+    r"(?i)pass|pwd|secret|cred|key|token|auth|cookie|jwt|bearer|otp|mfa|pat\b|connection|session|database|db_?url|webhook"
+)
+_LONG = re.compile(r"[A-Za-z0-9_\-+/=.~$:]{16}|PRIVATE KEY")  # every format has such a stretch
+_HARMLESS = frozenset(("none", "null", "true", "false", "undefined", "<redacted>", "required", "optional"))
+
+
+def replace(text: str, by: str, is_secret_name: Callable[[str], bool]) -> tuple[str, int]:
+    """Replace what looks like a secret; give the text back with how many there were."""
+    count = 0
+    if _LONG.search(text):
+        for literals, pattern in _compiled():
+            if any(literal in text for literal in literals):
+                text, found = pattern.subn(by, text)
+                count += found
+    if "://" in text and "@" in text:
+        text, found = _USER_INFO.subn(rf"\1{by}@", text)
+        text, more = _TOKEN_USER.subn(rf"\1{by}@", text)
+        count += found + more
+    if not _HINT.search(text):
+        return text, count
+    text, found = _AUTHORIZATION.subn(lambda m: f"{m[1]}{m[2] or ''}{by}", text)
+    text, more = _BEARER.subn(rf"\1{by}", text)
+    count += found + more
+
+    def assigned(match: re.Match[str]) -> str:
+        nonlocal count
+        value = match["value"]
+        bare = value.strip("'\"")
+        if bare.lower() in _HARMLESS or bare.startswith(by) or not is_secret_name(match["name"].lstrip("-")):
+            return match[0]
+        count += 1
+        quote = value[0] if value[0] in "'\"" else ""
+        head = match.group(0)[: match.start("value") - match.start()]
+        return f"{head}{quote}{by}{quote}"
+
+    for pattern in (_ASSIGNED, _OPTION):
+        text = pattern.sub(assigned, text)
+    return text, count
+
+
+def find(text: str) -> list[str]:
+    """Name the formats that occur in `text`; names and assignments are not looked at."""
+    return [
+        name
+        for (name, literals, _), (_, pattern) in zip(FORMATS, _compiled(), strict=True)
+        if any(literal in text for literal in literals) and pattern.search(text)
+    ]
+
+
+@cache
+def _compiled() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    return tuple((literals, re.compile(pattern)) for _, literals, pattern in FORMATS)

@@ -1,0 +1,1 @@
+"""Opens a run, drives the captures, commits its record."""

@@ -1,0 +1,133 @@
+"""A child run: no folder of its own, two lines in the root run's, and at most a hundred microseconds."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from reprokit.capture import arguments, host
+from reprokit.context import Context
+from reprokit.model.records import Status, StepRecord
+from reprokit.recorder import opening
+from reprokit.recorder.faults import Faults
+from reprokit.recorder.open_run import OpenRun, duration
+
+if TYPE_CHECKING:
+    from reprokit.recorder.open_run import Trunk
+    from reprokit.recorder.plan import Plan, Subject
+
+
+def prepare_child(
+    plan: Plan,
+    subject: Subject,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    parent: Context | None,
+    parent_id: str,
+    trunk: Trunk,
+) -> ChildRun:
+    """Settle the names of a child run of `parent`; `ChildRun.begin` opens it.
+
+    Raises
+    ------
+    ReprokitError
+        When the call is refused (see `opening.settle`).
+    """
+    faults = Faults(strict=trunk.project.settings.strict)
+    opened = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, faults)
+    run = ChildRun(plan, subject, opened, trunk, faults, (args, kwargs))
+    run.context = Context(
+        run_id=os.urandom(16).hex(),
+        parent=parent,
+        parent_id=parent_id,
+        root_id=trunk.root_id,
+        kind=subject.kind,
+        function=subject.function,
+                root=trunk.project.root,
+        folder=trunk.folder.path if trunk.folder else None,
+        commit=opened.commit,
+        config=opened.config,
+        config_hash=opened.config_hash,
+        snapshot=parent.snapshot if parent else None,
+        pid=run.pid,
+        ledger=run,
+    )
+    run.context.artifacts.extend(opened.expected)
+    return run
+
+
+class ChildRun(OpenRun):
+    """A run inside another."""
+
+    def begin(self) -> None:
+        """Write the line that says that the run began: after a crash it tells where."""
+        context, subject = self.context, self.subject
+        context.restart()
+        if self.trunk.folder is not None:
+            with self.faults.at("a child run"):
+                call = arguments.call(*self._original, self.trunk.project.redactor)
+                config, hidden = self.shown_config()
+                self.trunk.folder.append_step(
+                    StepRecord(
+                        event="begin",
+                        run_id=context.run_id,
+                        parent_id=context.parent_id,
+                        root_id=context.root_id,
+                        kind=context.kind,
+                        function=context.function,
+                        timestamp=context.started_at.isoformat(),
+                        source_file=subject.source_file,
+                        source_line=subject.source_line,
+                        args=call.args,
+                        kwargs=call.kwargs,
+                        inexact=call.inexact,
+                        config=config,
+                        config_hash=context.config_hash,
+                        process=host.process_id() if self.pid != context.parent_pid else None,
+                        redacted=[*call.redacted, *hidden],
+                    )
+                )
+        self.faults.started = True
+
+    def close(
+        self, status: Status, *, result: Any = None, error: BaseException | None = None, reason: str | None = None
+    ) -> None:
+        """Write the line that says how it ended; never raises an `Exception`."""
+        if self.closed or self.pid != os.getpid():
+            return
+        self.closed = True
+        elapsed = self.context.elapsed
+        with self.faults.at("a child run's end"):
+            self._commit(status, elapsed, result, error, reason)
+        self.faults.tell()
+
+    def _commit(
+        self, status: Status, elapsed: float, result: Any, error: BaseException | None, reason: str | None
+    ) -> None:
+        context, trunk = self.context, self.trunk
+        trunk.children += 1
+        records = self.artifacts()
+        if trunk.folder is not None:
+            monitor = self.plan.monitor
+            keep_value = monitor is not None and monitor.include_return_value
+            trunk.folder.append_step(
+                StepRecord(
+                    event="end",
+                    run_id=context.run_id,
+                    timestamp=datetime.now().astimezone().isoformat(),
+                    status=status,
+                    run_time=duration(elapsed),
+                    artifacts=records,
+                    values=context.values,
+                    series=context.series,
+                    return_value=self.describe(context, "return_value", result) if keep_value else None,
+                    exception_info=self.exception_info(error),
+                    reason=reason,
+                    faults=self.faults.found,
+                )
+            )
+        if records:
+            # Not synced: a side-car repeats what the step line says, and a hundred thousand fsyncs would take minutes.
+            self.write_sidecars(records, status=status, command=None, config=self.shown_config()[0], sync=False)

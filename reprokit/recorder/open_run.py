@@ -1,0 +1,199 @@
+"""What root and child runs share: they are the ledger of their context, and describe how they ended."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprokit.capture import arguments
+from reprokit.model.records import ArtifactRecord, ExceptionInfo
+from reprokit.recorder import opening, outputs, sidecars
+from reprokit.recorder.plan import ArtifactSpec
+
+if TYPE_CHECKING:
+    from reprokit.context import Context
+    from reprokit.model.records import Status
+    from reprokit.recorder.facts import Facts
+    from reprokit.recorder.faults import Faults
+    from reprokit.recorder.opening import Opened
+    from reprokit.recorder.plan import Plan, Subject
+    from reprokit.recorder.project import Project
+    from reprokit.vault.runfolder import RunFolder
+
+
+class Trunk:
+    """What a root run shares with its child runs."""
+
+    __slots__ = ("children", "facts", "folder", "project", "root_id")
+
+    def __init__(self, project: Project, facts: Facts, folder: RunFolder | None, root_id: str) -> None:
+        self.project = project
+        self.facts = facts
+        self.folder = folder
+        self.root_id = root_id
+        self.children = 0
+
+
+class OpenRun:
+    """An open run; `close` commits its record.
+
+    Attributes
+    ----------
+    args, kwargs
+        What to call the function with: paths rewritten.
+    """
+
+    context: Context
+
+    def __init__(
+        self, plan: Plan, subject: Subject, opened: Opened, trunk: Trunk, faults: Faults, original: tuple[Any, Any]
+    ) -> None:
+        self.plan = plan
+        self.subject = subject
+        self.args, self.kwargs = opened.args, opened.kwargs
+        self.trunk = trunk
+        self.faults = faults
+        self.pid = os.getpid()
+        self.closed = False
+        self._opened = opened
+        self._original = original
+        self._inputs: dict[str, ArtifactRecord] = {}
+
+    def begin(self) -> None:
+        """Open the run: what must be on disk before the function starts is there afterwards."""
+        raise NotImplementedError
+
+    def close(
+        self, status: Status, *, result: Any = None, error: BaseException | None = None, reason: str | None = None
+    ) -> None:
+        """Commit the record; never raises an `Exception`, for the function's own outcome is what counts."""
+        raise NotImplementedError
+
+    def join(self, plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Take in the decorators further down the same stack, beyond a foreign one; give the rewritten arguments."""
+        trunk = self.trunk
+        more = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, self.faults)
+        self.context.artifacts.extend(more.expected)
+        return more.args, more.kwargs
+
+    # --- the ledger ------------------------------------------------------------------------------------------------
+
+    def name_artifact(self, context: Context, path: str | Path) -> Path:
+        """See `Context.artifact`."""
+        trunk = self.trunk
+        spec = self._opened.spec or ArtifactSpec()
+        opening.require_clean(spec, trunk.project, trunk.facts)
+        commit = opening.commit_of(trunk.facts, self.faults, tree=True)
+        how = opening.naming_of(spec, commit, context.config_hash, trunk.project)
+        tagged, expected = outputs.expect(os.fspath(path), None, how, trunk.project, self.faults)
+        if all(other.path != expected.path for other in context.artifacts):
+            context.artifacts.append(expected)
+        return Path(tagged)
+
+    def use(self, context: Context, path: str | Path) -> Path:
+        """See `Context.use`."""
+        found, digest, size = opening.used(path)
+        absolute = os.path.abspath(found)
+        self._inputs[absolute] = ArtifactRecord(
+            path=self.trunk.project.relative(absolute), digest=digest, size=size, role="used", folder=found.is_dir()
+        )
+        return found
+
+    def describe(self, context: Context, name: str, value: Any) -> Any:
+        """See `Context.record`."""
+        plain, _ = arguments.describe(value)
+        return self.trunk.project.redactor.value(name, plain)[0]
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def artifacts(self) -> list[ArtifactRecord]:
+        """Look at all outputs and inputs."""
+        records = [outputs.found(expected, self.trunk.project, self.faults) for expected in self.context.artifacts]
+        return records + list(self._inputs.values())
+
+    def write_sidecars(
+        self, records: list[ArtifactRecord], *, status: Status, command: list[str] | None, config: Any, sync: bool
+    ) -> None:
+        """Write the side-car of each generated artifact."""
+        from reprokit._version import __version__
+
+        trunk = self.trunk
+        for expected, record in zip(self.context.artifacts, records, strict=False):
+            if record.role == "generated" and expected.naming.sidecar:
+                with self.faults.at(f"side-car of {record.path}"):
+                    sidecars.write(
+                        record,
+                        expected.path,
+                        context=self.context,
+                        status=status,
+                        command=command,
+                        sha=trunk.facts.sha,
+                        config=config,
+                        vault=trunk.project.vault.path,
+                        version=__version__,
+                        sync=sync,
+                    )
+
+    def status_of(self, error: BaseException | None) -> tuple[Status, str | None]:
+        """Give the status that an exception stands for, and the reason of an interruption."""
+        if error is None:
+            return "complete", None
+        if isinstance(error, SystemExit):
+            return "exited", None
+        if isinstance(error, KeyboardInterrupt):
+            return "interrupted", "KeyboardInterrupt"
+        if isinstance(error, GeneratorExit):
+            return "interrupted", "the generator was closed before its end"
+        if type(error).__name__ == "CancelledError":  # asyncio need not be loaded to ask
+            return "interrupted", "cancelled"
+        return "failed", None
+
+    def exception_info(self, error: BaseException | None) -> ExceptionInfo | None:
+        """Describe an exception; one whose text fails is described without it."""
+        if error is None:
+            return None
+        import traceback
+
+        redactor = self.trunk.project.redactor
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - the user's __str__ may do anything
+            message = "<no text: its __str__ failed>"
+        try:
+            details = "".join(traceback.format_exception(error))
+        except Exception:  # noqa: BLE001
+            details = f"{type(error).__name__}: {message}"
+        return ExceptionInfo(
+            error_type=type(error).__name__,
+            error_message=redactor.text(message[:10_000])[0],
+            error_details=redactor.text(details[-100_000:])[0],
+        )
+
+    def shown_config(self) -> tuple[Any, list[str]]:
+        """Give the config with secrets taken out, and where they were."""
+        if self._opened.config is None:
+            return None, []
+        return self.trunk.project.redactor.value("config", self._opened.config)
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as an ISO 8601 duration."""
+    return f"PT{max(seconds, 0.0):.6f}S"
+
+
+def expected_records(run: OpenRun) -> list[ArtifactRecord]:
+    """Describe the outputs as they were before the run."""
+    return [
+        ArtifactRecord(
+            path=run.trunk.project.relative(e.path),
+            digest=e.earlier_digest,
+            size=None,
+            role="missing" if e.before is None else "used",
+            requested=e.requested,
+            keyword=e.keyword,
+            commit=e.naming.commit,
+            config_hash=e.naming.config_hash,
+        )
+        for e in run.context.artifacts
+    ]

@@ -1,0 +1,124 @@
+"""What a stack of decorators asks for, and what it is put on: frozen values, made once at decoration."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reprokit.model.records import Kind
+    from reprokit.protocols import Capture
+
+Exists = Literal["replace", "keep", "error"]
+Refresh = Literal["process", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactSpec:
+    """One ``@Artifact``; None means: as the settings say."""
+
+    names: tuple[str, ...] = ()
+    config: Any = None
+    allow_dirty: bool | None = None
+    args: bool | tuple[str, ...] = False
+    template: str | None = None
+    exists: Exists | None = None
+    copy: bool = False
+    sidecar: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSpec:
+    """One ``@monitor``."""
+
+    items: tuple[str, ...] = ()
+    include_return_value: bool = False
+    capture_output: bool = False
+    captures: tuple[Capture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSpec:
+    """One ``@snapshot_code``."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the decorators of one stack ask for."""
+
+    artifacts: tuple[ArtifactSpec, ...] = ()
+    monitor: MonitorSpec | None = None
+    snapshot: SnapshotSpec | None = None
+    refresh: Refresh | None = None
+
+    def joined(self, other: Plan) -> Plan:
+        """Add what another decorator of the stack asks for; the outer one (`self`) wins where both speak."""
+        return Plan(
+            artifacts=self.artifacts + other.artifacts,
+            monitor=self.monitor or other.monitor,
+            snapshot=self.snapshot or other.snapshot,
+            refresh=self.refresh or other.refresh,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What runs: a function, a block or a command."""
+
+    kind: Kind
+    name: str  # short, for the folder
+    function: str | None = None  # module-qualified
+    source_file: str | None = None
+    source_line: int | None = None
+    parameters: tuple[str, ...] = ()
+    positions: Mapping[str, int] = field(default_factory=dict)  # parameter -> index among the positional ones
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    signature: inspect.Signature | None = None
+    keywords: bool = False  # takes **kwargs
+    command: tuple[str, ...] | None = None
+
+
+def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
+    """Describe a function; `bound` leaves out the first parameter (``self``, ``cls``)."""
+    plain = inspect.unwrap(function) if not isinstance(function, type) else function
+    while hasattr(plain, "func") and not hasattr(plain, "__code__"):  # functools.partial
+        plain = plain.func
+    plain = getattr(plain, "__func__", plain)
+    code = getattr(plain, "__code__", None)
+    name = getattr(plain, "__name__", type(plain).__name__)
+    qualified = getattr(plain, "__qualname__", name)
+    module = getattr(plain, "__module__", None)
+    try:
+        signature: inspect.Signature | None = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins tell nothing
+        signature = None
+    parameters = list(signature.parameters.values()) if signature else []
+    if bound and parameters and parameters[0].kind in (_POSITIONAL, _EITHER):
+        parameters = parameters[1:]
+        signature = signature.replace(parameters=parameters) if signature else None
+    positional = [p.name for p in parameters if p.kind in (_POSITIONAL, _EITHER)]
+    named = [p for p in parameters if p.kind not in (_VAR_POSITIONAL, _VAR_KEYWORD)]
+    return Subject(
+        kind="function",
+        name=name,
+        function=f"{module}.{qualified}" if module else qualified,
+        source_file=code.co_filename if code else None,
+        source_line=code.co_firstlineno if code else None,
+        parameters=tuple(p.name for p in named),
+        positions={n: i for i, n in enumerate(positional)},
+        defaults={p.name: p.default for p in named if p.default is not inspect.Parameter.empty},
+        signature=signature,
+        keywords=any(p.kind is _VAR_KEYWORD for p in parameters),
+    )
+
+
+_POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
+_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
+_VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
+_VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD

@@ -1,0 +1,95 @@
+"""Which run a call becomes: a root, or a child of the run that is open here or in the program that started this one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprokit._version import __version__
+from reprokit.context import peek
+from reprokit.model.records import ContextRecord
+from reprokit.recorder import opening, project
+from reprokit.recorder.child import prepare_child
+from reprokit.recorder.faults import Faults
+from reprokit.recorder.open_run import OpenRun, Trunk
+from reprokit.recorder.root import prepare_root
+from reprokit.vault import atomic, documents
+from reprokit.vault.runfolder import RunFolder
+
+if TYPE_CHECKING:
+    from reprokit.recorder.plan import Plan, Subject
+
+PARENT = "REPROKIT_PARENT"  # "<root id>:<run id>:<root run's folder>", set for monitored commands
+
+_remote: dict[tuple[str, int], tuple[Trunk, str] | None] = {}
+_lock = threading.RLock()
+
+
+def prepare(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenRun:
+    """Settle the run of one call: a root, or a child; its `begin` opens it.
+
+    Raises
+    ------
+    ReprokitError
+        When the call is refused; nothing has started then.
+    """
+    parent = peek()
+    if parent is not None and isinstance(parent._ledger, OpenRun):
+        trunk = parent._ledger.trunk
+        return prepare_child(plan, subject, args, kwargs, parent=parent, parent_id=parent.run_id, trunk=trunk)
+    announced = os.environ.get(PARENT)
+    if announced:
+        found = _remote_trunk(announced)
+        if found is not None:
+            trunk, parent_id = found
+            return prepare_child(plan, subject, args, kwargs, parent=None, parent_id=parent_id, trunk=trunk)
+    return prepare_root(plan, subject, args, kwargs)
+
+
+def announcement(root_id: str, run_id: str, folder: Path) -> str:
+    """What a monitored command finds in its environment, so that its runs become child runs."""
+    return f"{root_id}:{run_id}:{folder}"
+
+
+def _remote_trunk(announced: str) -> tuple[Trunk, str] | None:
+    """Join the run of the program that started this one; None when its folder is not there."""
+    key = (announced, os.getpid())
+    with _lock:
+        if key not in _remote:
+            _remote[key] = _join(announced)
+        return _remote[key]
+
+
+def _join(announced: str) -> tuple[Trunk, str] | None:
+    root_id, _, rest = announced.partition(":")
+    run_id, _, path = rest.partition(":")
+    folder = Path(path)
+    if not folder.is_dir():
+        return None
+    owner = project.current()
+    facts = owner.facts()
+    trunk = Trunk(owner, facts, RunFolder(folder, owner.process.host), root_id)
+    faults = Faults(strict=owner.settings.strict)
+    with faults.at("the environment of this process"):
+        # The command's interpreter need not be the one that records the command.
+        record = ContextRecord(
+            root_directory=str(owner.root),
+            cwd=None,
+            platform=facts.platform,
+            environment_variables={},
+            git=facts.git,
+            files={},
+            cpu=facts.cpu,
+            memory=facts.memory,
+            gpus=facts.gpus,
+            packages=facts.packages,
+            commit=opening.commit_of(facts, faults, tree=False),
+            config_hash=opening.EMPTY_HASH,
+            reprokit_version=__version__,
+        )
+        name = f"context-{owner.process.host}-{owner.process.pid}-{os.urandom(4).hex()}.json"
+        atomic.write(str(folder / name), documents.encode(record))
+    faults.tell()
+    return trunk, run_id
