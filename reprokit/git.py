@@ -104,8 +104,8 @@ def start(
     """Start git in a folder; two commands can so run side by side.  Raises `GitError`."""
     word = args[0] if args else ""
     try:
-        process = subprocess.Popen(  # noqa: S603 - a fixed program with a list of arguments
-            ["git", *_SWITCHES, *switches, *args],  # noqa: S607 - git is where the user's PATH says
+        process = subprocess.Popen(
+            ["git", *_SWITCHES, *switches, *args],
             cwd=root,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -129,7 +129,9 @@ def _environment() -> dict[str, str]:
 
 def _said(err: bytes, root: str, code: int) -> str:
     lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
-    text = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else f"exit code {code}")
+    text = next(
+        (line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else f"exit code {code}"
+    )
     text = text.removeprefix("fatal: ").removeprefix("error: ")
     if "dubious ownership" in text:
         return f"the folder belongs to another user; `git config --global --add safe.directory {root}` trusts it"

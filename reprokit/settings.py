@@ -236,7 +236,9 @@ class _Source:
         return tuple(value)
 
     def size(self, key: str, value: Any) -> int:
-        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?i?)[bB]?\s*", value) if isinstance(value, str) else None
+        found = (
+            re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?i?)[bB]?\s*", value) if isinstance(value, str) else None
+        )
         if found:
             unit = found[2].lower()
             base = 1024 if unit.endswith("i") else 1000
@@ -344,7 +346,9 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     changes["items"] = {
         name: source.rules(
             f"monitor.item.{name}.files",
-            source.known(f"monitor.item.{name}", source.table(f"monitor.item.{name}", item), {"files"}).get("files", {}),
+            source.known(f"monitor.item.{name}", source.table(f"monitor.item.{name}", item), {"files"}).get(
+                "files", {}
+            ),
         )
         for name, item in source.table("monitor.item", monitor.get("item", {})).items()
     }
@@ -368,9 +372,17 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
         value: Any = text
         check = keys[key]
         if check == source.boolean:
-            value = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}.get(
-                text.strip().lower(), text
-            )
+            value = {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+                "": False,
+            }.get(text.strip().lower(), text)
         elif check == source.strings:
             value = [part.strip() for part in text.split(",") if part.strip()]
         elif check == source.size and text.isdigit():
@@ -384,5 +396,3 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
 
 def _field(key: str) -> str:
     return "run_template" if key == "capsule-template" else key.replace("-", "_")
-
-

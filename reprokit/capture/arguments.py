@@ -96,7 +96,9 @@ def _describe(value: Any, depth: int, inside: set[int]) -> tuple[Any, bool]:
         return (value, True) if math.isfinite(value) else (_tagged("float", text=str(value)), False)
     if kind in (list, tuple, set, frozenset, dict):
         if id(value) in inside or depth >= _DEEPEST:
-            return _tagged(kind.__name__, len=len(value), note="contains itself" if id(value) in inside else "nested deeper"), False
+            return _tagged(
+                kind.__name__, len=len(value), note="contains itself" if id(value) in inside else "nested deeper"
+            ), False
         inside.add(id(value))
         try:
             return _mapping(value, depth, inside) if kind is dict else _sequence(value, kind, depth, inside)
@@ -148,11 +150,13 @@ def _other(value: Any, kind: type) -> Any:
         return _tagged("module", name=value.__name__)
     top = kind.__module__.partition(".")[0]
     if top in _ARRAYS:
-        facts = {fact: _clean(str(getattr(value, fact))) for fact in ("dtype", "device") if hasattr(value, fact)}
+        facts: dict[str, Any] = {
+            fact: _clean(str(getattr(value, fact))) for fact in ("dtype", "device") if hasattr(value, fact)
+        }
         if getattr(value, "shape", None) is not None:
-            facts["shape"] = [int(n) for n in value.shape]  # type: ignore[assignment]
-        if facts.get("shape") == [] and hasattr(value, "item"):
-            facts["text"] = _cut(str(value.item()))
+            facts["shape"] = [int(n) for n in value.shape]
+            if not facts["shape"] and hasattr(value, "item"):
+                facts["text"] = _cut(str(value.item()))
         return _tagged(name, **facts)
     if isinstance(value, (int, float, str)):  # subclasses
         base = next(t for t in (int, float, str) if isinstance(value, t))
@@ -161,7 +165,9 @@ def _other(value: Any, kind: type) -> Any:
 
 
 # Their repr may print megabytes or start a computation; shape and dtype say what matters.
-_ARRAYS = frozenset(("numpy", "pandas", "torch", "tensorflow", "jax", "jaxlib", "xarray", "dask", "cupy", "scipy", "polars", "pyarrow"))
+_ARRAYS = frozenset(
+    ("numpy", "pandas", "torch", "tensorflow", "jax", "jaxlib", "xarray", "dask", "cupy", "scipy", "polars", "pyarrow")
+)
 
 
 def _repr(value: Any) -> str:
@@ -172,8 +178,8 @@ def _repr(value: Any) -> str:
     return _clean(_cut(_ADDRESS.sub("", text[: 10 * _SHOWN])))
 
 
-def _tagged(name: str, **facts: Any) -> dict[str, Any]:
-    return {"$type": name, **facts}
+def _tagged(kind: str, /, **facts: Any) -> dict[str, Any]:
+    return {"$type": kind, **facts}
 
 
 def _name(kind: type) -> str:

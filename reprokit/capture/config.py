@@ -48,7 +48,9 @@ def is_function(config: Any) -> bool:
 def _from_file(path: str) -> Any:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
-        raise ConfigError("config", f"{path!r} is no path to a {', '.join(_SUFFIXES)} file; give a mapping or such a path")
+        raise ConfigError(
+            "config", f"{path!r} is no path to a {', '.join(_SUFFIXES)} file; give a mapping or such a path"
+        )
     try:
         stat = os.stat(path)
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)

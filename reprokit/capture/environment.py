@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.model.records import Package
 from reprokit.model.redact import strip_url
+from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,14 +17,45 @@ if TYPE_CHECKING:
     from reprokit.model.redact import Redactor
 
 # Variables that change results or say where a job ran; settings add to them.
-DEFAULT_VARIABLES = (
-    "PYTHONHASHSEED PYTHONPATH PYTHONOPTIMIZE VIRTUAL_ENV CONDA_DEFAULT_ENV CONDA_PREFIX OMP_NUM_THREADS MKL_NUM_THREADS "
-    "OPENBLAS_NUM_THREADS NUMEXPR_NUM_THREADS NUMBA_NUM_THREADS MKL_CBWR OPENBLAS_CORETYPE CUDA_VISIBLE_DEVICES "
-    "CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE TF_DETERMINISTIC_OPS XLA_FLAGS JAX_PLATFORMS JAX_ENABLE_X64 TZ LANG LC_ALL "
-    "LC_NUMERIC SOURCE_DATE_EPOCH SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_PROCID PBS_JOBID LSB_JOBID JOB_ID RANK WORLD_SIZE"
-).split()
+DEFAULT_VARIABLES = [
+    "PYTHONHASHSEED",
+    "PYTHONPATH",
+    "PYTHONOPTIMIZE",
+    "VIRTUAL_ENV",
+    "CONDA_DEFAULT_ENV",
+    "CONDA_PREFIX",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "MKL_CBWR",
+    "OPENBLAS_CORETYPE",
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_DETERMINISTIC_OPS",
+    "XLA_FLAGS",
+    "JAX_PLATFORMS",
+    "JAX_ENABLE_X64",
+    "TZ",
+    "LANG",
+    "LC_ALL",
+    "LC_NUMERIC",
+    "SOURCE_DATE_EPOCH",
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_PROCID",
+    "PBS_JOBID",
+    "LSB_JOBID",
+    "JOB_ID",
+    "RANK",
+    "WORLD_SIZE",
+]
 
-_FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z")
+_FOLDER = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z"
+)
 
 _known: tuple[Any, list[Package]] | None = None
 
@@ -135,10 +167,3 @@ def variables(
             secret.append(name)
         kept[name] = printable(clean)
     return kept, secret, missing
-
-
-def printable(text: str) -> str:
-    """Give text that is valid Unicode: bytes that are no UTF-8 (file names may hold them) become ``\\xff``."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -18,6 +18,7 @@ from reprokit.code import source
 from reprokit.errors import CaptureError, GitError
 from reprokit.model.records import GitInfo, GitRemote
 from reprokit.model.redact import strip_url
+from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,10 @@ def _collect(
 ) -> GitInfo:
     unknown: dict[str, str] = {}
     try:
-        urls = [GitRemote(name=printable(name), url=printable(strip_url(url))) for name, url in git.parse_remotes(remotes.output())]
+        urls = [
+            GitRemote(name=printable(name), url=printable(strip_url(url)))
+            for name, url in git.parse_remotes(remotes.output())
+        ]
     except GitError as error:
         urls = []
         if "exit code" not in str(error):  # git config ends with 1 when there is none
@@ -114,7 +118,10 @@ def _counts(entry: git.Entry, dirty: Dirty, place: git.Place, vault: Path | None
         return False
     if entry.state != "??":
         # A submodule with nothing but untracked files runs the same code.
-        return not (entry.submodule.startswith("S") and "C" not in entry.submodule and "M" not in entry.submodule) or dirty == "all"
+        return (
+            not (entry.submodule.startswith("S") and "C" not in entry.submodule and "M" not in entry.submodule)
+            or dirty == "all"
+        )
     if source.is_derived(entry.path.rstrip("/")):
         return False
     return dirty == "all" or (dirty == "source" and entry.path.endswith(".py"))
@@ -151,15 +158,12 @@ def _shown(place: git.Place, root: Path) -> str:
     return printable(inside if inside is not None else str(place.top))
 
 
-def printable(text: str) -> str:
-    """Give text that is valid Unicode: bytes that are no UTF-8 become ``\\xff``."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 # --- the patch -------------------------------------------------------------------------------------------------------
 
 
-def write_diff(root: Path, target: Path, *, max_size: int, vault: Path | None = None, max_file_size: int = 50_000_000) -> Diff:
+def write_diff(
+    root: Path, target: Path, *, max_size: int, vault: Path | None = None, max_file_size: int = 50_000_000
+) -> Diff:
     """Write the patch that ``git apply`` takes, byte for byte: staged, unstaged and new files, binary ones too.
 
     The user's index and objects are not touched: the changes are staged in a private index, their objects written to a
@@ -209,7 +213,9 @@ def write_diff(root: Path, target: Path, *, max_size: int, vault: Path | None = 
     return Diff(f"sha256:{digest.hexdigest()}", target.stat().st_size, names)
 
 
-def _to_stage(told: git.Status, place: git.Place, vault: Path | None, max_file_size: int) -> tuple[list[str], dict[str, str]]:
+def _to_stage(
+    told: git.Status, place: git.Place, vault: Path | None, max_file_size: int
+) -> tuple[list[str], dict[str, str]]:
     vault_inside = source.relative_to(vault, place.top) if vault is not None else None
     outputs = source.beside_sidecars(entry.path for entry in told.entries)
     paths, left = [], {}

@@ -62,7 +62,14 @@ def _linkage() -> str:
 
 def python_flags() -> list[str]:
     """List the interpreter's options that change what code does."""
-    names = {"optimize": "-O", "isolated": "-I", "no_site": "-S", "ignore_environment": "-E", "dev_mode": "-X dev", "utf8_mode": "-X utf8"}
+    names = {
+        "optimize": "-O",
+        "isolated": "-I",
+        "no_site": "-S",
+        "ignore_environment": "-E",
+        "dev_mode": "-X dev",
+        "utf8_mode": "-X utf8",
+    }
     found = [option for name, option in names.items() if getattr(sys.flags, name)]
     return ["-OO" if option == "-O" and sys.flags.optimize > 1 else option for option in found]
 
@@ -91,7 +98,13 @@ def cpu() -> dict[str, Any] | None:
         brand = os.environ.get("PROCESSOR_IDENTIFIER")
         return {**found, "brand_raw": brand} if brand else found
     facts = dict(part for line in first.splitlines() if len(part := [p.strip() for p in line.split(":", 1)]) == 2)
-    for key, name in (("model name", "brand_raw"), ("vendor_id", "vendor_id_raw"), ("cpu family", "family"), ("model", "model"), ("stepping", "stepping")):
+    for key, name in (
+        ("model name", "brand_raw"),
+        ("vendor_id", "vendor_id_raw"),
+        ("cpu family", "family"),
+        ("model", "model"),
+        ("stepping", "stepping"),
+    ):
         if facts.get(key):
             found[name] = int(facts[key]) if facts[key].isdigit() else facts[key]
     flags = facts.get("flags") or facts.get("Features")

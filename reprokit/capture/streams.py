@@ -114,7 +114,7 @@ class _Tee:
     def write(self, text: str) -> int:
         count: int = self._original.write(text)
         with _lock:
-            for capture in list(_captures):
+            for capture in _captures:
                 capture.take(self._name, text)
         return count
 

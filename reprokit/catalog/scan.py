@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,9 @@ class Run:
         try:
             return runfolder.read_pre_run(self.folder)
         except FileNotFoundError as error:
-            raise RecordError(str(self.folder), "has no pre-run-info.json; the run was killed while it opened") from error
+            raise RecordError(
+                str(self.folder), "has no pre-run-info.json; the run was killed while it opened"
+            ) from error
 
     @cached_property
     def context(self) -> ContextRecord | None:
@@ -69,8 +71,8 @@ class Run:
         try:
             stamp = datetime.fromisoformat(self.pre.timestamp)
         except ValueError:
-            return datetime.min.replace(tzinfo=timezone.utc)
-        return stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
+            return datetime.min.replace(tzinfo=UTC)
+        return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 
     @cached_property
     def children(self) -> list[Child]:

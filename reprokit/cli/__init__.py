@@ -44,7 +44,7 @@ class Commands(click.Group):
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1) if args else []
             if near:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", context) from error
             raise
 
     def invoke(self, context: click.Context) -> Any:

@@ -22,6 +22,7 @@ from reprokit.code import source
 from reprokit.errors import GitError
 from reprokit.model import digest as digests
 from reprokit.model.records import LeftOut, SnapshotInfo
+from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,9 @@ class TreeStore:
             When the store cannot be written.
         """
         self._ensure()
-        key = hashlib.sha256(repr((os.fspath(root), include, exclude, max_file_size)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        key = hashlib.sha256(
+            repr((os.fspath(root), include, exclude, max_file_size)).encode("utf-8", "surrogateescape")
+        ).hexdigest()[:16]
         with self._index(key) as (index, state_path):
             known = _read_state(state_path)
             environ = self._environment(root, index)
@@ -136,7 +139,16 @@ class TreeStore:
         """Find what changed on disk since the index was written, by one stat walk."""
         switches = ("-c", f"core.excludesFile={self._excludes(root, vault)}")
         walk = git.start(
-            root, "ls-files", "-z", "-t", "--others", "--modified", "--deleted", "--exclude-standard", environ=environ, switches=switches
+            root,
+            "ls-files",
+            "-z",
+            "-t",
+            "--others",
+            "--modified",
+            "--deleted",
+            "--exclude-standard",
+            environ=environ,
+            switches=switches,
         )
         forced = _tracked_though_ignored(root)
         vault_inside = source.relative_to(vault, root) if vault is not None else None
@@ -155,11 +167,11 @@ class TreeStore:
                 listing.remove.append(path)
             elif source.within(path.rstrip("/"), vault_inside):
                 continue
-            elif path.endswith("/") or os.path.isdir(os.path.join(root, path)) and not os.path.islink(os.path.join(root, path)):
+            elif path.endswith("/") or (
+                os.path.isdir(os.path.join(root, path)) and not os.path.islink(os.path.join(root, path))
+            ):
                 listing.left_out.append(_nested(root, path.rstrip("/")))
-            elif state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs):
-                continue
-            elif not source.chosen(path, include, exclude):
+            elif (state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs)) or not source.chosen(path, include, exclude):
                 continue
             else:
                 reason = _left_out(root, path, max_file_size, known)
@@ -171,11 +183,17 @@ class TreeStore:
                         listing.remove.append(path)
         return listing
 
-    def _update(self, root: Path, environ: dict[str, str], listing: _Listing, warnings: dict[str, list[str]]) -> dict[str, list[str]]:
+    def _update(
+        self, root: Path, environ: dict[str, str], listing: _Listing, warnings: dict[str, list[str]]
+    ) -> dict[str, list[str]]:
         for word, paths in (("--force-remove", listing.remove), ("--add", listing.add)):
             if paths:
                 stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
-                args = ("update-index", "-z", word, "--stdin") if word == "--force-remove" else ("update-index", "-z", word, "--remove", "--stdin")
+                args = (
+                    ("update-index", "-z", word, "--stdin")
+                    if word == "--force-remove"
+                    else ("update-index", "-z", word, "--remove", "--stdin")
+                )
                 git.run(root, *args, stdin=stdin, environ=environ)
         for path in (*listing.remove, *listing.add):
             warnings.pop(path, None)
@@ -188,12 +206,16 @@ class TreeStore:
     def _commit(self, known: dict[str, Any], left: list[LeftOut]) -> SnapshotInfo:
         """Give the tree a commit and a ref; the ref is written last, so what is visible is whole."""
         tree = known["tree"]
-        told = json.dumps([[one.path, one.reason, one.digest] for one in left], ensure_ascii=True, separators=(",", ":"))
+        told = json.dumps(
+            [[one.path, one.reason, one.digest] for one in left], ensure_ascii=True, separators=(",", ":")
+        )
         digest = digests.of_parts(KIND, tree.encode(), told.encode())
         ref = f"refs/trees/{digests.hex_of(digest)}"
         if not (self.path / ref).exists():
             message = f"{KIND}\n\n{told}\n".encode()
-            commit = git.run(self.path, "commit-tree", tree, "-F", "-", stdin=message, environ=self._environment() | _AUTHOR)
+            commit = git.run(
+                self.path, "commit-tree", tree, "-F", "-", stdin=message, environ=self._environment() | _AUTHOR
+            )
             git.run(self.path, "update-ref", ref, commit.decode().strip(), environ=self._environment())
         warned = known.get("warnings", {})
         return SnapshotInfo(
@@ -202,7 +224,9 @@ class TreeStore:
             files=known["files"],
             size=known["size"],
             left_out=left,
-            warnings=[f"{_printable(path)}: looks like a secret ({', '.join(found)})" for path, found in sorted(warned.items())],
+            warnings=[
+                f"{printable(path)}: looks like a secret ({', '.join(found)})" for path, found in sorted(warned.items())
+            ],
         )
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -284,7 +308,12 @@ class TreeStore:
             shutil.rmtree(made, ignore_errors=True)
 
     def _environment(self, root: Path | None = None, index: Path | None = None) -> dict[str, str]:
-        environ = {"GIT_DIR": str(self.path), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_ATTR_NOSYSTEM": "1"}
+        environ = {
+            "GIT_DIR": str(self.path),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+        }
         if root is not None:
             environ["GIT_WORK_TREE"] = str(root)
         if index is not None:
@@ -351,7 +380,7 @@ def _tracked_though_ignored(root: Path) -> set[str]:
 
 
 def _left_out(root: Path, path: str, max_file_size: int, known: dict[str, Any]) -> LeftOut | None:
-    shown = _printable(path)
+    shown = printable(path)
     if source.is_secret(path):
         return LeftOut(path=shown, reason="secret by name")
     absolute = os.path.join(root, path)
@@ -378,7 +407,7 @@ def _nested(root: Path, path: str) -> LeftOut:
         commit = git.run(root / path, "rev-parse", "HEAD").decode().strip()
     except GitError:
         commit = ""
-    return LeftOut(path=_printable(path), reason=f"nested repository{' at ' + commit if commit else ''}")
+    return LeftOut(path=printable(path), reason=f"nested repository{' at ' + commit if commit else ''}")
 
 
 def _digest(path: str) -> str | None:
@@ -400,10 +429,6 @@ def _secrets_in(path: str) -> list[str]:
     except OSError:
         return []
     return [] if b"\0" in data else redact.find(data.decode(errors="replace"))
-
-
-def _printable(path: str) -> str:
-    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _read_state(path: Path) -> dict[str, Any]:

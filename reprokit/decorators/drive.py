@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from reprokit.recorder.plan import Subject
 
 
-def call(stack: Stack, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(
+    stack: Stack, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Call `wrapped` as a run, or as a part of the run that a decorator further out has opened for this call."""
     subject = _subject(stack, bound=instance is not None)
     context = peek()

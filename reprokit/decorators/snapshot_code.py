@@ -19,7 +19,10 @@ def snapshot_code(function: F, /) -> F: ...
 
 @overload
 def snapshot_code(
-    *, include: str | Iterable[str] = (), exclude: str | Iterable[str] = (), refresh: Literal["process", "call"] | None = None
+    *,
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    refresh: Literal["process", "call"] | None = None,
 ) -> Callable[[F], F]: ...
 
 

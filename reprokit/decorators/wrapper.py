@@ -40,7 +40,7 @@ class Stack:
         return drive.call(self, wrapped, instance, args, kwargs)
 
 
-class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
     """A function whose calls are recorded.
 
     A second decorator makes a new wrapper around the same function, with both plans, so one call stays one run.
@@ -76,7 +76,9 @@ def attach(function: Any, plan: Plan, decorator: str) -> Any:
     if isinstance(function, RunWrapper):
         return RunWrapper(function.__wrapped__, plan.joined(function._self_stack.plan))
     if isinstance(function, type):
-        raise TypeError(f"@{decorator} goes on functions and methods, not on the class {function.__qualname__}; decorate its methods")
+        raise TypeError(
+            f"@{decorator} goes on functions and methods, not on the class {function.__qualname__}; decorate its methods"
+        )
     if isinstance(function, property):
         raise TypeError(f"@{decorator} goes below @property, on the function itself")
     if not callable(function) and not isinstance(function, (classmethod, staticmethod)):

@@ -18,7 +18,8 @@ import sys
 import types
 import uuid
 from argparse import Namespace
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -125,7 +126,7 @@ class _Walk:
         if isinstance(value, (bool, int, float, str)):  # subclasses: the value counts
             base = next(t for t in (int, float, str) if isinstance(value, t))
             return self.plain(base(value), place)
-        if isinstance(value, (Set, frozenset)):
+        if isinstance(value, AbstractSet):
             items = [self.plain(item, f"{place}[<item>]") for item in value]
             return {f"{TAG}set": sorted(items, key=rfc8785.dumps)}
         if isinstance(value, range):
@@ -205,7 +206,13 @@ def _numpy(value: Any) -> Any:
         whole = numpy.ascontiguousarray(value)
         little = whole.astype(whole.dtype.newbyteorder("<"), copy=False)
         digest = hashlib.sha256(little.tobytes()).hexdigest()
-        return {f"{TAG}array": [little.dtype.str if not little.dtype.names else str(little.dtype.descr), list(value.shape), digest]}
+        return {
+            f"{TAG}array": [
+                little.dtype.str if not little.dtype.names else str(little.dtype.descr),
+                list(value.shape),
+                digest,
+            ]
+        }
     return None
 
 

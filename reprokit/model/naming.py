@@ -122,7 +122,9 @@ def check_template(template: str) -> str:
     if fields.count("ext") > 1 or (fields.count("ext") == 1 and not template.endswith("{ext}")):
         raise NamingError(template, "{ext} must stand once, at the end")
     if re.search(r"[{}]", _FIELD.sub("", template)) or re.search(r"[/\\\x00]", template):
-        raise NamingError(template, "only {stem}, {commit}, {hash} or {hash:N}, and {ext} may stand in braces, and no separator")
+        raise NamingError(
+            template, "only {stem}, {commit}, {hash} or {hash:N}, and {ext} may stand in braces, and no separator"
+        )
     if re.search(r"\}\{(?!ext)", template) or "{commit}{" in template:
         raise NamingError(template, "fields need a character between them, else the name can't be read back")
     if not 4 <= _digits(template) <= 64:
@@ -132,7 +134,9 @@ def check_template(template: str) -> str:
 
 @lru_cache(maxsize=64)
 def _digits(template: str) -> int:
-    return next((int(m.group(2)) for m in _FIELD.finditer(template) if m.group(1) == "hash" and m.group(2)), HASH_DIGITS)
+    return next(
+        (int(m.group(2)) for m in _FIELD.finditer(template) if m.group(1) == "hash" and m.group(2)), HASH_DIGITS
+    )
 
 
 @lru_cache(maxsize=64)

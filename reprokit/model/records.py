@@ -278,10 +278,10 @@ class SideCar(Record, frozen=True, kw_only=True):
     reprokit_version: str
 
 
-class StepRecord(Record, frozen=True, kw_only=True):
-    """A line of ``steps-*.jsonl``: a child run begins or ends."""
+class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of ``steps-*.jsonl``: a child run begins or ends.  What is empty is left out."""
 
-    schema: str = STEP_SCHEMA
+    schema: str
     event: Literal["begin", "end"]
     run_id: str
     parent_id: str | None = None
@@ -300,6 +300,7 @@ class StepRecord(Record, frozen=True, kw_only=True):
     config_hash: str | None = None
     process: ProcessId | None = None
     artifacts: list[ArtifactRecord] = []
+    files: dict[str, FileInfo | None] = {}
     values: dict[str, Any] = {}
     series: dict[str, list[list[Any]]] = {}
     return_value: Any = None

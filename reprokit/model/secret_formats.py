@@ -17,7 +17,11 @@ FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("AWS access key", ("AKIA", "ASIA", "AROA", "AIDA"), r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
     ("GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{30,255}"),
     ("GitHub fine-grained token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
-    ("GitLab token", ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"), r"\bgl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_\-]{16,255}"),
+    (
+        "GitLab token",
+        ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"),
+        r"\bgl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_\-]{16,255}",
+    ),
     ("Slack token", ("xox",), r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,255}"),
     ("Slack app token", ("xapp-",), r"\bxapp-[A-Za-z0-9\-]{10,255}"),
     ("Slack webhook", ("hooks.slack.com",), r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/+_\-]{20,255}"),
@@ -82,10 +86,16 @@ FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("age key", ("AGE-SECRET-KEY-",), r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,70}"),
     ("1Password token", ("ops_eyJ",), r"\bops_eyJ[A-Za-z0-9_\-=]{60,4096}"),
     ("JSON web token", ("eyJ",), r"\beyJ[A-Za-z0-9_\-]{8,4096}\.eyJ[A-Za-z0-9_\-]{8,8192}\.[A-Za-z0-9_\-]{0,2048}"),
-    ("private key", ("PRIVATE KEY",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?"),
+    (
+        "private key",
+        ("PRIVATE KEY",),
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
+    ),
 )
 
-_AUTHORIZATION = re.compile(r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?)((?:bearer|basic|token|digest)\s+)?([^\s'\",;]{6,})")
+_AUTHORIZATION = re.compile(
+    r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?)((?:bearer|basic|token|digest)\s+)?([^\s'\",;]{6,})"
+)
 _BEARER = re.compile(r"(?i)\b(bearer\s+)([A-Za-z0-9_\-.=+/~]{16,})")
 _USER_INFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{1,256}):([^\s/@'\"]{1,256})@")
 _TOKEN_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{20,256})@")
@@ -93,7 +103,9 @@ _ASSIGNED = re.compile(
     r"(?P<name>(?<![A-Za-z0-9_\-])-{0,2}[A-Za-z_][A-Za-z0-9_.\-]{1,60})(?P<q>['\"]?)(?P<sep>\s{0,3}(?:=|:|=>)\s{0,3})"
     r"(?P<value>\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s'\"(){}\[\],;&|<>$]{4,})"
 )
-_OPTION = re.compile(r"(?P<name>(?<![^\s'\"])--?[A-Za-z][A-Za-z0-9_\-]{2,60})(?P<sep> +)(?P<value>[^\s'\"\-][^\s'\"]{3,})")
+_OPTION = re.compile(
+    r"(?P<name>(?<![^\s'\"])--?[A-Za-z][A-Za-z0-9_\-]{2,60})(?P<sep> +)(?P<value>[^\s'\"\-][^\s'\"]{3,})"
+)
 _HINT = re.compile(
     r"(?i)pass|pwd|secret|cred|key|token|auth|cookie|jwt|bearer|otp|mfa|pat\b|connection|session|database|db_?url|webhook"
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import arguments, host
 from reprokit.context import Context
-from reprokit.model.records import Status, StepRecord
+from reprokit.model.records import STEP_SCHEMA, Status, StepRecord
 from reprokit.recorder import opening
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
@@ -45,7 +45,7 @@ def prepare_child(
         root_id=trunk.root_id,
         kind=subject.kind,
         function=subject.function,
-                root=trunk.project.root,
+        root=trunk.project.root,
         folder=trunk.folder.path if trunk.folder else None,
         commit=opened.commit,
         config=opened.config,
@@ -71,6 +71,7 @@ class ChildRun(OpenRun):
                 config, hidden = self.shown_config()
                 self.trunk.folder.append_step(
                     StepRecord(
+                        schema=STEP_SCHEMA,
                         event="begin",
                         run_id=context.run_id,
                         parent_id=context.parent_id,
@@ -114,12 +115,14 @@ class ChildRun(OpenRun):
             keep_value = monitor is not None and monitor.include_return_value
             trunk.folder.append_step(
                 StepRecord(
+                    schema=STEP_SCHEMA,
                     event="end",
                     run_id=context.run_id,
                     timestamp=datetime.now().astimezone().isoformat(),
                     status=status,
                     run_time=duration(elapsed),
                     artifacts=records,
+                    files=self.keep_items(trunk.folder.path),
                     values=context.values,
                     series=context.series,
                     return_value=self.describe(context, "return_value", result) if keep_value else None,

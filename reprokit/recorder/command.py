@@ -47,7 +47,7 @@ def run_command(plan: Plan, args: Sequence[str], artifacts: Sequence[str]) -> in
         environment[PARENT] = announcement(run.context.root_id, run.context.run_id, folder)
         environment["REPROKIT_RUN_DIR"] = environment["CAPSULE_DIR"] = str(folder)
     try:
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)  # noqa: S603
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         said = f"reprokit: {args[0]}: {error.strerror}\n"
@@ -131,7 +131,9 @@ class Stream:
         """Wait for the end of the output; a background process that keeps it open is not waited for."""
         self._thread.join(_LINGER)
         if self._thread.is_alive():
-            self._run.faults.add(self._name, "a background process still writes; what comes after the command's end is not recorded")
+            self._run.faults.add(
+                self._name, "a background process still writes; what comes after the command's end is not recorded"
+            )
         self._keep(self._redactor.close())
         if self._file is not None:
             with self._run.faults.at(self._name):

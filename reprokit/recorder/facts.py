@@ -51,7 +51,9 @@ class Facts:
 
     def _collect(self, asked: git_capture.Asked) -> tuple[str, GitInfo | None]:
         settings = self._settings
-        name = next((n for n, path in settings.repositories.items() if path in (".", "")), settings.root.name or "project")
+        name = next(
+            (n for n, path in settings.repositories.items() if path in (".", "")), settings.root.name or "project"
+        )
         own = asked.result()
         if own is not None:
             self.git[name] = own
@@ -103,7 +105,9 @@ class Facts:
         self._told = True
         root = self._settings.root
         if self.own is None:
-            return f"{root} is in no git repository, so names hold 'nogit' and the code is not traceable; run `git init`"
+            return (
+                f"{root} is in no git repository, so names hold 'nogit' and the code is not traceable; run `git init`"
+            )
         why = self.own.unknown.get("sha") or self.own.unknown.get("dirty") or "it has no commit yet"
         return f"{root}: {why}; names hold 'nogit'"
 

@@ -61,7 +61,9 @@ class _Guard:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
         if isinstance(error, RecordingError):
@@ -88,4 +90,10 @@ def _sentence(error: BaseException) -> str:
         text = ""
     if isinstance(error, OSError) and not isinstance(error, ReprokitError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return text if isinstance(error, ReprokitError) and text else f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return (
+        text
+        if isinstance(error, ReprokitError) and text
+        else f"{type(error).__name__}: {text}"
+        if text
+        else type(error).__name__
+    )

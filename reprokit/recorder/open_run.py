@@ -6,19 +6,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprokit.capture import arguments
+from reprokit.capture import arguments, files
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
 from reprokit.recorder import opening, outputs, sidecars
 from reprokit.recorder.plan import ArtifactSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reprokit.context import Context
-    from reprokit.model.records import Status
+    from reprokit.model.records import FileInfo, Status
     from reprokit.recorder.facts import Facts
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
+    from reprokit.settings import FileRule
     from reprokit.vault.runfolder import RunFolder
 
 
@@ -70,7 +73,9 @@ class OpenRun:
         """Commit the record; never raises an `Exception`, for the function's own outcome is what counts."""
         raise NotImplementedError
 
-    def join(self, plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def join(
+        self, plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take in the decorators further down the same stack, beyond a foreign one; give the rewritten arguments."""
         trunk = self.trunk
         more = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, self.faults)
@@ -111,6 +116,24 @@ class OpenRun:
         """Look at all outputs and inputs."""
         records = [outputs.found(expected, self.trunk.project, self.faults) for expected in self.context.artifacts]
         return records + list(self._inputs.values())
+
+    def keep_files(self, rules: Mapping[str, FileRule], folder: Path) -> dict[str, FileInfo | None]:
+        """Hash, copy or move the files that the settings name; one that is not there is None."""
+        kept: dict[str, FileInfo | None] = {}
+        for name, rule in rules.items():
+            kept[name] = None
+            path = self.trunk.project.root / name
+            if path.exists():
+                with self.faults.at(f"file {name}"):
+                    kept[name] = files.keep(rule, path, folder)
+        return kept
+
+    def keep_items(self, folder: Path) -> dict[str, FileInfo | None]:
+        """Keep the files of the monitor items that the decorator names."""
+        kept: dict[str, FileInfo | None] = {}
+        for item in self.plan.monitor.items if self.plan.monitor else ():
+            kept.update(self.keep_files(self.trunk.project.settings.items[item], folder))
+        return kept
 
     def write_sidecars(
         self, records: list[ArtifactRecord], *, status: Status, command: list[str] | None, config: Any, sync: bool
@@ -162,7 +185,7 @@ class OpenRun:
             message = "<no text: its __str__ failed>"
         try:
             details = "".join(traceback.format_exception(error))
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - formatting calls that __str__ again
             details = f"{type(error).__name__}: {message}"
         return ExceptionInfo(
             error_type=type(error).__name__,

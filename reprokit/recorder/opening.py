@@ -118,9 +118,7 @@ def naming_of(spec: ArtifactSpec, commit: str, digest: str, project: Project) ->
     )
 
 
-def configured(
-    spec: ArtifactSpec, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, str]:
+def configured(spec: ArtifactSpec, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, str]:
     """Give a decorator's config in plain form, and its hash.
 
     With ``args`` the hash covers ``{"arguments": {...}, "config": ...}``; the rewritten paths are no part of it.
@@ -130,7 +128,7 @@ def configured(
     bound = _bound(subject, args, kwargs) if spec.args or configs.is_function(spec.config) else None
     value = configs.resolve(spec.config, bound)
     if spec.args and bound is not None:
-        names = [n for n in bound if n not in spec.names] if spec.args is True else list(spec.args)
+        names = [n for n in bound if n not in spec.names] if isinstance(spec.args, bool) else spec.args
         arguments = {name: bound[name] for name in names if name in bound}
         value = {"config": value if value is not None else {}, "arguments": arguments}
     plain = canonical.plain(value) if value is not None else {}

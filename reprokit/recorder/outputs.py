@@ -100,7 +100,8 @@ def _tagged(value: Any, keyword: str, subject: Subject, name_path: Callable[[str
     if value is None or value == "":
         raise MissingKeywordError(subject.function or subject.name, keyword, subject.parameters)
     raise NamingError(
-        str(type(value).__name__), f"{subject.name}() got this for {keyword!r}; a path, or a list, tuple or dict of paths, is needed"
+        str(type(value).__name__),
+        f"{subject.name}() got this for {keyword!r}; a path, or a list, tuple or dict of paths, is needed",
     )
 
 
@@ -108,9 +109,7 @@ def _text(path: Path) -> str:
     return str(path)
 
 
-def expect(
-    requested: str, keyword: str | None, how: Naming, project: Project, faults: Faults
-) -> tuple[str, Expected]:
+def expect(requested: str, keyword: str | None, how: Naming, project: Project, faults: Faults) -> tuple[str, Expected]:
     """Name one output and look at what stands there.
 
     Returns
@@ -189,7 +188,8 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
     if differs:
         whose = f"run {differs[:8]}" if differs != "unknown" else "an earlier run"
         faults.notes.append(
-            f"{facts['path']} differs from what {whose} made with the same code and config; the result is not deterministic"
+            f"{facts['path']} differs from what {whose} made under the same tag: same code, same config, another result; "
+            "put what it depends on into config= or args=, or look for randomness"
         )
     return ArtifactRecord(
         digest=digest,

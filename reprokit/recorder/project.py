@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit import settings as _settings
 from reprokit._version import __version__
-from reprokit.capture import environment, host
+from reprokit.capture import host
 from reprokit.model.redact import Redactor
+from reprokit.model.text import printable
 from reprokit.recorder.facts import Facts
 from reprokit.vault.journal import Appender
 from reprokit.vault.layout import Vault
@@ -60,7 +61,7 @@ class Project:
         inside = path.startswith(root + os.sep)
         text = path[len(root) + 1 :] if inside else path
         text = text.replace(os.sep, "/") if os.sep != "/" else text
-        return text if text.isascii() else environment.printable(text)
+        return printable(text)
 
 
 _projects: dict[Path, Project] = {}

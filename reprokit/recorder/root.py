@@ -7,16 +7,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit._version import __version__
-from reprokit.capture import arguments, environment, files, host, random
+from reprokit.capture import arguments, environment, host, random
 from reprokit.context import Context, peek
 from reprokit.errors import CaptureError
 from reprokit.model.records import (
     ContextRecord,
-    FileInfo,
     JournalLine,
     PostRunInfo,
     PreRunInfo,
@@ -30,13 +28,10 @@ from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_record
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reprokit.capture.streams import OutputCapture
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
-    from reprokit.settings import FileRule
 
 _OUTPUT_IN_JSON = 1_000_000  # characters; the whole output lies in stdout.txt and stderr.txt
 
@@ -94,7 +89,7 @@ class RootRun(OpenRun):
             root_id=trunk.root_id,
             kind=subject.kind,
             function=subject.function,
-                        root=trunk.project.root,
+            root=trunk.project.root,
             folder=None,
             commit=opened.commit,
             config=opened.config,
@@ -142,10 +137,8 @@ class RootRun(OpenRun):
         facts, settings = self.trunk.facts, owner.settings
         with self.faults.at("the diff"):
             facts.write_diffs(folder.path)
-        kept = self._keep_files(settings.capture_files, folder.path)
-        variables, secret, missing = environment.variables(
-            settings.environment_variables, os.environ, owner.redactor
-        )
+        kept = self.keep_files(settings.capture_files, folder.path)
+        variables, secret, missing = environment.variables(settings.environment_variables, os.environ, owner.redactor)
         cwd = _cwd()
         captures = self._captures("before")
         key = (facts, self.context.config_hash, self.context.commit, cwd, variables, kept, snapshot, captures)
@@ -265,9 +258,7 @@ class RootRun(OpenRun):
             self._sidecars(records, status)
             return
         monitor = self.plan.monitor
-        kept: dict[str, FileInfo | None] = {}
-        for item in monitor.items if monitor else ():
-            kept.update(self._keep_files(owner.settings.items[item], folder.path))
+        kept = self.keep_items(folder.path)
         value = self.describe(context, "return_value", result) if monitor and monitor.include_return_value else None
         record = PostRunInfo(
             run_id=context.run_id,
@@ -320,17 +311,6 @@ class RootRun(OpenRun):
             )
         return host.resources_since(self._resources)
 
-    def _keep_files(self, rules: Mapping[str, FileRule], folder: Path) -> dict[str, FileInfo | None]:
-        """Hash, copy or move the files that the settings name; one that is not there is None."""
-        kept: dict[str, FileInfo | None] = {}
-        for name, rule in rules.items():
-            kept[name] = None
-            path = self.trunk.project.root / name
-            if path.exists():
-                with self.faults.at(f"file {name}"):
-                    kept[name] = files.keep(rule, path, folder)
-        return kept
-
     def _captures(self, when: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for capture in self.plan.monitor.captures if self.plan.monitor else ():
@@ -356,7 +336,7 @@ def _pre_capture(owner: Project, faults: Faults) -> None:
     """Run ``pre-capture-commands`` in the root; the first that fails ends them."""
     for command in owner.settings.pre_capture_commands:
         with faults.at(f"pre-capture command {command!r}"):
-            done = subprocess.run(command, shell=True, cwd=owner.root, capture_output=True, check=False)  # noqa: S602
+            done = subprocess.run(command, shell=True, cwd=owner.root, capture_output=True, check=False)  # noqa: S602 - shell commands are what the settings hold
             if done.returncode:
                 said = done.stderr.decode(errors="replace").strip().splitlines()
                 raise CaptureError(f"exit code {done.returncode}{': ' + said[-1] if said else ''}")
