@@ -298,6 +298,8 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     inexact: list[str] = []
     config: Any = None
     config_hash: str | None = None
+    commit: str | None = None
+    snapshot: SnapshotInfo | None = None
     process: ProcessId | None = None
     artifacts: list[ArtifactRecord] = []
     files: dict[str, FileInfo | None] = {}

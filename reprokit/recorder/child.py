@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import arguments, host
 from reprokit.context import Context
-from reprokit.model.records import STEP_SCHEMA, Status, StepRecord
+from reprokit.model.records import STEP_SCHEMA, SnapshotInfo, Status, StepRecord
 from reprokit.recorder import opening
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
@@ -65,6 +65,11 @@ class ChildRun(OpenRun):
         """Write the line that says that the run began: after a crash it tells where."""
         context, subject = self.context, self.subject
         context.restart()
+        snapshot: SnapshotInfo | None = None
+        if self.plan.snapshot is not None:
+            with self.faults.at("the code snapshot"):
+                snapshot = self.trunk.facts.tree(self.plan.snapshot)
+                context.snapshot = snapshot.digest
         if self.trunk.folder is not None:
             with self.faults.at("a child run"):
                 call = arguments.call(*self._original, self.trunk.project.redactor)
@@ -86,6 +91,8 @@ class ChildRun(OpenRun):
                         inexact=call.inexact,
                         config=config,
                         config_hash=context.config_hash,
+                        commit=context.commit,
+                        snapshot=snapshot,
                         process=host.process_id() if self.pid != context.parent_pid else None,
                         redacted=[*call.redacted, *hidden],
                     )
