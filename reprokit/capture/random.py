@@ -20,9 +20,9 @@ def state() -> dict[str, Any]:
     if plain is not None:
         version, words, gauss = plain.getstate()
         found["random"] = {"version": version, "words": _pack(_WORDS.pack(*words)), "gauss_next": gauss}
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None and hasattr(numpy, "get_state"):
-        told = numpy.get_state(legacy=False)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "random"):  # NumPy loads it late; its seed would then be nobody's
+        told = numpy.random.get_state(legacy=False)
         if told.get("bit_generator") == "MT19937":
             found["numpy"] = {
                 "bit_generator": "MT19937",

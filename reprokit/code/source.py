@@ -22,6 +22,7 @@ _SECRET_NAME = re.compile(
 _EXAMPLE = re.compile(r".*\.(?:example|sample|template|dist|pub)\Z", re.IGNORECASE)
 _DERIVED_FOLDERS = frozenset(("__pycache__", ".git"))
 _DERIVED_SUFFIXES = (".pyc", ".pyo", naming.SIDECAR)
+_TEMPORARY = re.compile(r"\.[0-9]+-[0-9]+-[0-9a-f]{8}-.*\.tmp\Z", re.DOTALL)  # a side-car that is being written
 
 
 def is_secret(path: str) -> bool:
@@ -33,7 +34,7 @@ def is_secret(path: str) -> bool:
 def is_derived(path: str, template: str | None = None) -> bool:
     """Tell whether a file is made by running code: byte code, side-cars and tagged artifacts (or within one)."""
     parts = path.split("/")
-    if path.endswith(_DERIVED_SUFFIXES) or not _DERIVED_FOLDERS.isdisjoint(parts):
+    if path.endswith(_DERIVED_SUFFIXES) or not _DERIVED_FOLDERS.isdisjoint(parts) or _TEMPORARY.match(parts[-1]):
         return True
     return any(naming.parse(part, template) is not None for part in parts if "-" in part)
 

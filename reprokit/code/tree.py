@@ -386,6 +386,8 @@ def _left_out(root: Path, path: str, max_file_size: int, known: dict[str, Any]) 
     absolute = os.path.join(root, path)
     try:
         stat = os.lstat(absolute)
+    except FileNotFoundError:
+        return None  # gone since the walk; git passes over it as well
     except OSError as error:
         return LeftOut(path=shown, reason=f"unreadable: {error.strerror}")
     if os.path.islink(absolute):

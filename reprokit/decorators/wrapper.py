@@ -52,12 +52,14 @@ class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ig
         self._self_stack = stack
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # By name where the name leads back here; a script's own functions have no name in another process.
+        # By name where the name leads back here.  cloudpickle sends what is in __main__ by value, for the other side has
+        # another __main__; multiprocessing's children have the same one.  Only the caller tells which of them asks.
         module = getattr(self, "__module__", None)
         found: Any = sys.modules.get(module or "")
         for part in getattr(self, "__qualname__", "").split("."):
             found = getattr(found, part, None)
-        if found is self and module != "__main__":
+        by_value = module == "__main__" and "cloudpickle" in sys._getframe(1).f_globals.get("__name__", "")
+        if found is self and not by_value:
             return self.__qualname__
         return RunWrapper, (self.__wrapped__, self._self_stack.plan)
 

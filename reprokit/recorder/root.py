@@ -100,6 +100,7 @@ class RootRun(OpenRun):
         )
         self.context.artifacts.extend(opened.expected)
         self.executed: list[str] | None = None  # a command with its artifacts tagged
+        self._written: set[str] = set()
         self._output: OutputCapture | None = None
         self._resources = host.resources_before()
 
@@ -123,14 +124,24 @@ class RootRun(OpenRun):
                 snapshot = trunk.facts.tree(self.plan.snapshot)
                 self.context.snapshot = snapshot.digest
         if trunk.folder is not None:
-            with faults.at("this run"):
-                self._write_context(trunk.folder, snapshot)
-                trunk.folder.write_pre_run(self._pre_run())
+            self._write_documents(trunk.folder, snapshot)
+            with faults.at("the journal"):
                 self._journal("open")
             self._start_output(trunk.folder)
         interrupts.watch(self)
         faults.started = True
         self.context.restart(clock_only=True)
+
+    def _write_documents(self, folder: RunFolder, snapshot: SnapshotInfo | None) -> None:
+        """Write context and pre-run info; called again at the end for what could not be written at the start."""
+        if "context" not in self._written:
+            with self.faults.at("the context"):
+                self._write_context(folder, snapshot)
+                self._written.add("context")
+        if "pre-run" not in self._written:
+            with self.faults.at("the pre-run info"):
+                folder.write_pre_run(self._pre_run())
+                self._written.add("pre-run")
 
     def _write_context(self, folder: RunFolder, snapshot: SnapshotInfo | None) -> None:
         owner = self.trunk.project
@@ -281,6 +292,7 @@ class RootRun(OpenRun):
             captures=self._captures("after"),
             faults=self.faults.found,
         )
+        self._write_documents(folder, None)
         folder.write_post_run(record)
         self._sidecars(records, status)
         with self.faults.at("the journal"):

@@ -437,6 +437,18 @@ def test_pickled_by_parts_otherwise():
     assert copy.__wrapped__ is plain_body
 
 
+def test_cloudpickle_sends_what_a_script_defines_by_value(project):
+    code = """
+import cloudpickle, subprocess, sys, reprokit as rk
+@rk.monitor
+def f(n): return n + 1
+data = cloudpickle.dumps(f)
+load = "import sys, cloudpickle; print(cloudpickle.load(sys.stdin.buffer)(1))"
+print(subprocess.run([sys.executable, "-c", load], input=data, capture_output=True, check=True).stdout.decode())
+"""
+    assert project.python(code).stdout.split() == ["2"]
+
+
 @pytest.mark.parametrize("bad", [int, 5, "x", property(lambda self: 1)])
 def test_what_is_no_function_is_refused(bad):
     with pytest.raises(TypeError):
