@@ -90,7 +90,11 @@ class Project:
         """Child runs as (function, parent, status), by their begin and end lines."""
         steps = self.steps(index)
         ends = {s["run_id"]: s for s in steps if s["event"] == "end"}
-        return [(b["function"], b["parent_id"], ends.get(b["run_id"], {}).get("status")) for b in steps if b["event"] == "begin"]
+        return [
+            (b["function"], b["parent_id"], ends.get(b["run_id"], {}).get("status"))
+            for b in steps
+            if b["event"] == "begin"
+        ]
 
     def python(self, code, *args, check=True, **options):
         """Run a script in the project with this reprokit."""
@@ -98,7 +102,13 @@ class Project:
         script.write_text(code)
         env = {**os.environ, "PYTHONPATH": str(SOURCE), **options.pop("env", {})}
         done = subprocess.run(
-            [sys.executable, str(script), *args], cwd=self.root, env=env, capture_output=True, text=True, timeout=60, **options
+            [sys.executable, str(script), *args],
+            cwd=self.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,
         )
         assert not check or done.returncode == 0, done.stderr
         return done

@@ -171,7 +171,9 @@ class TreeStore:
                 os.path.isdir(os.path.join(root, path)) and not os.path.islink(os.path.join(root, path))
             ):
                 listing.left_out.append(_nested(root, path.rstrip("/")))
-            elif (state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs)) or not source.chosen(path, include, exclude):
+            elif (
+                state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs)
+            ) or not source.chosen(path, include, exclude):
                 continue
             else:
                 reason = _left_out(root, path, max_file_size, known)

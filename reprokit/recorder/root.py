@@ -102,7 +102,7 @@ class RootRun(OpenRun):
         self.executed: list[str] | None = None  # a command with its artifacts tagged
         self._written: set[str] = set()
         self._output: OutputCapture | None = None
-        self._resources = host.resources_before()
+        self._resources = host.resources_before()  # once more when the function is called
 
     # --- before ----------------------------------------------------------------------------------------------------
 
@@ -131,6 +131,7 @@ class RootRun(OpenRun):
         interrupts.watch(self)
         faults.started = True
         self.context.restart(clock_only=True)
+        self._resources = host.resources_before()
 
     def _write_documents(self, folder: RunFolder, snapshot: SnapshotInfo | None) -> None:
         """Write context and pre-run info; called again at the end for what could not be written at the start."""

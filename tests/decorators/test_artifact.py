@@ -150,7 +150,9 @@ def test_dirty_states_have_names_of_their_own(project):
 
 
 def test_artifacts_sidecars_and_vault_do_not_make_the_repository_dirty(project):
-    code = "import reprokit as rk\n@rk.Artifact('o')\ndef f(o):\n    open(o, 'w').close(); return o\nprint(f('foo.txt'))\n"
+    code = (
+        "import reprokit as rk\n@rk.Artifact('o')\ndef f(o):\n    open(o, 'w').close(); return o\nprint(f('foo.txt'))\n"
+    )
     (project.root / "script.py").write_text(code)
     project.commit_all()
     first = project.python(code).stdout
@@ -166,7 +168,11 @@ class Model:
 def test_config_forms_share_one_hash(project, tmp_path):
     plain = {"depth": 3, "rate": 0.5}
     forms = [plain, Model(3, 0.5), argparse.Namespace(**plain), lambda a: {"depth": a["x"], "rate": 0.5}]
-    for suffix, text in ((".yaml", "depth: 3\nrate: 0.5\n"), (".toml", "depth = 3\nrate = 0.5\n"), (".json", json.dumps(plain))):
+    for suffix, text in (
+        (".yaml", "depth: 3\nrate: 0.5\n"),
+        (".toml", "depth = 3\nrate = 0.5\n"),
+        (".json", json.dumps(plain)),
+    ):
         path = tmp_path / f"config{suffix}"
         path.write_text(text)
         forms += [path, str(path)]

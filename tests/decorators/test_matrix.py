@@ -89,7 +89,9 @@ def drive(function, x, path):
     return None
 
 
-@pytest.mark.parametrize("decorators", ORDERS + PAIRS, ids=lambda d: "-".join(type(x).__name__ if x is ARTIFACT else x.__name__ for x in d))
+@pytest.mark.parametrize(
+    "decorators", ORDERS + PAIRS, ids=lambda d: "-".join(type(x).__name__ if x is ARTIFACT else x.__name__ for x in d)
+)
 @pytest.mark.parametrize("function", [plain, coroutine, generator, async_generator], ids=lambda f: f.__name__)
 def test_one_call_is_one_run(project, function, decorators):
     decorated = stack(function, decorators)

@@ -38,13 +38,32 @@ def test_documents_hold_what_capsula_reads(project):
     fit(3, seed=None)
     context, pre, post = project.context(), project.pre(), project.post()
     assert {"root_directory", "cwd", "platform", "environment_variables", "git", "files", "cpu"} <= set(context)
-    assert {"machine", "node", "platform", "release", "version", "system", "processor", "python"} <= set(context["platform"])
+    assert {"machine", "node", "platform", "release", "version", "system", "processor", "python"} <= set(
+        context["platform"]
+    )
     python = context["platform"]["python"]
-    assert {"executable_architecture", "build_no", "build_date", "compiler", "branch", "implementation", "version"} <= set(python)
+    assert {
+        "executable_architecture",
+        "build_no",
+        "build_date",
+        "compiler",
+        "branch",
+        "implementation",
+        "version",
+    } <= set(python)
     assert all(isinstance(v, str) for k, v in python.items() if k in ("build_no", "compiler", "branch", "version"))
     (info,) = context["git"].values()
     assert {"path", "sha", "branch", "remotes"} <= set(info)
-    assert {"root_directory", "cwd", "timestamp", "source_file", "source_line", "function_name", "args", "kwargs"} <= set(pre)
+    assert {
+        "root_directory",
+        "cwd",
+        "timestamp",
+        "source_file",
+        "source_line",
+        "function_name",
+        "args",
+        "kwargs",
+    } <= set(pre)
     assert pre["function_name"] == "fit"
     assert pre["args"] == [3]
     assert pre["kwargs"] == {"seed": None}
@@ -118,7 +137,10 @@ def test_items_files_are_hashed_copied_and_moved(project):
         Path("pi.png").write_bytes(b"png")
 
     draw()
-    assert project.context()["files"]["pipeline.py"]["hash"] == hashlib.sha256(Path("pipeline.py").read_bytes()).hexdigest()
+    assert (
+        project.context()["files"]["pipeline.py"]["hash"]
+        == hashlib.sha256(Path("pipeline.py").read_bytes()).hexdigest()
+    )
     files = project.post()["files"]
     assert files["pi.png"]["hash"] == hashlib.md5(b"png").hexdigest()
     assert files["absent.txt"] is None
@@ -210,7 +232,9 @@ def test_environment_variables_are_allow_listed(project, monkeypatch):
 
 
 def test_pre_capture_commands_run_first_and_a_failing_one_is_told(project):
-    Path("reprokit.toml").write_text("""[capture]\npre-capture-commands = ["echo 1 > made.txt", "exit 3", "touch never.txt"]\n""")
+    Path("reprokit.toml").write_text(
+        """[capture]\npre-capture-commands = ["echo 1 > made.txt", "exit 3", "touch never.txt"]\n"""
+    )
     with pytest.warns(errors.RecordingWarning, match="exit 3"):
         fit(1)
     assert Path("made.txt").exists()

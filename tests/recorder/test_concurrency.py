@@ -27,7 +27,8 @@ for n in range(50):
     (project.root / "script.py").write_text(code)
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
     started = [
-        subprocess.Popen([sys.executable, "script.py", str(i)], cwd=project.root, env=env, stderr=subprocess.PIPE) for i in range(8)
+        subprocess.Popen([sys.executable, "script.py", str(i)], cwd=project.root, env=env, stderr=subprocess.PIPE)
+        for i in range(8)
     ]
     for process in started:
         _, err = process.communicate(timeout=100)
@@ -40,7 +41,9 @@ for n in range(50):
     assert len({run["folder"] for run in found}) == 400
     assert len(list(project.root.glob("out-*.txt"))) == 400
     assert len({run["commit"] for run in found}) == 1
-    lines = [json.loads(line) for path in (project.vault / "journal").iterdir() for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line) for path in (project.vault / "journal").iterdir() for line in path.read_text().splitlines()
+    ]
     assert len([line for line in lines if line["event"] == "close"]) == 400
 
 

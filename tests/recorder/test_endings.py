@@ -30,7 +30,9 @@ root()
 def launch(project, code):
     (project.root / "script.py").write_text(code)
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    return subprocess.Popen([sys.executable, "script.py"], cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "script.py"], cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def statuses(project):
@@ -76,7 +78,9 @@ def test_kill_9_leaves_a_run_that_shows_as_interrupted(project):
     assert "child" in shown.stdout
 
 
-@pytest.mark.parametrize(("ending", "status", "code"), [("sys.exit(5)", "exited", 5), ("sys.exit('bye')", "exited", 1), ("1/0", "failed", 1)])
+@pytest.mark.parametrize(
+    ("ending", "status", "code"), [("sys.exit(5)", "exited", 5), ("sys.exit('bye')", "exited", 1), ("1/0", "failed", 1)]
+)
 def test_exit_and_exception_give_the_process_its_own_code(project, ending, status, code):
     done = project.python(f"import sys, reprokit as rk\n@rk.monitor\ndef f(): {ending}\nf()\n", check=False)
     assert done.returncode == code

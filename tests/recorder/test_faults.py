@@ -46,7 +46,10 @@ class Broken:
     def wrap(self, name, original):
         def call(*args, **kwargs):
             frame = sys._getframe(1)
-            ours = "/reprokit/" in frame.f_code.co_filename.replace(os.sep, "/") and "/tests/" not in frame.f_code.co_filename
+            ours = (
+                "/reprokit/" in frame.f_code.co_filename.replace(os.sep, "/")
+                and "/tests/" not in frame.f_code.co_filename
+            )
             if ours and self.hit is None:
                 self.left -= 1
                 if self.left < 0:
@@ -73,7 +76,7 @@ def test_a_fault_at_each_call_leaves_the_result_alone(make_repo, tmp_path, code)
             patch.chdir(root)
             broken = Broken(patch, number, code)
             assert make(number, "out.txt") == number
-        outputs = [p for p in root.glob("out-*.txt")]
+        outputs = list(root.glob("out-*.txt"))
         assert [p.read_text() for p in outputs] == [str(number)]
         assert (root / "a.py").read_text() == "A = 1\n"
         assert not list(root.rglob("*.tmp")), broken.hit
@@ -193,7 +196,9 @@ def test_a_recursion_error_is_the_functions_own(project):
 def test_a_full_disk_tears_nothing_and_recovers(tmp_path, monkeypatch, size):
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False
+    ).returncode:
         pytest.skip("no mounting here")
     try:
         monkeypatch.chdir(place)
