@@ -97,7 +97,7 @@ class Context:
         self.parent = parent
         self.parent_id = parent_id
         self.root_id = root_id
-        self.kind = kind
+        self.kind: Kind = kind
         self.function = function
         self.root = root
         self.folder = folder

@@ -148,10 +148,11 @@ def open_repository(root: str | os.PathLike[str]) -> git.Repo:
     """
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import git as gitpython
+    from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
     try:
         return gitpython.Repo(root, search_parent_directories=True)
-    except (gitpython.exc.InvalidGitRepositoryError, gitpython.exc.NoSuchPathError) as error:
+    except (InvalidGitRepositoryError, NoSuchPathError) as error:
         raise GitError(str(root), "git rev-parse: not a git repository") from error
 
 

@@ -97,7 +97,11 @@ def cpu() -> dict[str, Any] | None:
     except OSError:
         brand = os.environ.get("PROCESSOR_IDENTIFIER")
         return {**found, "brand_raw": brand} if brand else found
-    facts = dict(part for line in first.splitlines() if len(part := [p.strip() for p in line.split(":", 1)]) == 2)
+    facts = {
+        k.strip(): v.strip()
+        for k, found_colon, v in (line.partition(":") for line in first.splitlines())
+        if found_colon
+    }
     for key, name in (
         ("model name", "brand_raw"),
         ("vendor_id", "vendor_id_raw"),

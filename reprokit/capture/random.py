@@ -33,10 +33,11 @@ def state() -> dict[str, Any]:
             }
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
-        found["torch"] = {"cpu": _pack(torch.get_rng_state().numpy().tobytes())}
+        state_of_torch: dict[str, Any] = {"cpu": _pack(torch.get_rng_state().numpy().tobytes())}
         cuda = getattr(torch, "cuda", None)
         if cuda is not None and cuda.is_available() and cuda.is_initialized():
-            found["torch"]["cuda"] = [_pack(one.numpy().tobytes()) for one in cuda.get_rng_state_all()]
+            state_of_torch["cuda"] = [_pack(one.numpy().tobytes()) for one in cuda.get_rng_state_all()]
+        found["torch"] = state_of_torch
     return found
 
 

@@ -23,43 +23,43 @@ _COMMANDS = {
 class Commands(click.Group):
     """Loads a command's module when the command is called, and turns our errors into one line."""
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"reprokit.cli.{name}").command
+        command: click.Command = importlib.import_module(f"reprokit.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
-    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
-            return super().resolve_command(context, args)
+            return super().resolve_command(ctx, args)
         except click.UsageError as error:
             import difflib
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1) if args else []
             if near:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", context) from error
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             raise
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except ReprokitError as error:
             click.echo(f"reprokit: {error}", err=True)
-            context.exit(1)
+            ctx.exit(1)
         except BrokenPipeError:  # the reader (head, less) has seen enough
             sys.stderr.close()
-            context.exit(1)
+            ctx.exit(1)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"reprokit: {where}{error.strerror or error}", err=True)
-            context.exit(1)
+            ctx.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -46,7 +46,7 @@ class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ig
     A second decorator makes a new wrapper around the same function, with both plans, so one call stays one run.
     """
 
-    def __init__(self, wrapped: Callable[..., Any], plan: Plan) -> None:
+    def __init__(self, wrapped: Any, plan: Plan) -> None:
         stack = Stack(wrapped, plan)
         super().__init__(wrapped, stack)
         self._self_stack = stack
