@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which: {', '.join(rows.ALL)}; all by default")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 2,000 instead of 20,000 files")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the rows to FILE")
+    parser.add_argument(
+        "--table", metavar="FILE", type=Path, help="also write the table to FILE, for the documentation"
+    )
     parser.add_argument("--cache", metavar="DIR", type=Path, default=environments.CHECKOUT / ".benchmarks",
                         help="virtual environments and fixtures; on a real disk (default: %(default)s)")  # fmt: skip
     options = parser.parse_args()
@@ -50,13 +53,14 @@ def main() -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     facts = machine(own, peers, cache)
-    print(", ".join(f"{name} {value}" for name, value in facts.items()))
-    print()
-    print(report.table(found))
+    conditions = ", ".join(f"{name} {value}" for name, value in facts.items())
+    print(f"{conditions}\n\n{report.table(found)}")
     missed = sum(row.met is False for row in found)
     print(f"\n{sum(row.met is True for row in found)} goals met, {missed} missed")
     if options.json:
         options.json.write_text(json.dumps(report.document(found, facts), indent=2) + "\n", "utf-8")
+    if options.table:
+        options.table.write_text(f"Measured with {conditions}.\n\n{report.table(found)}\n", "utf-8")
     return 1 if missed else 0
 
 

@@ -43,7 +43,7 @@ class Environment:
         """Make the environment when it isn't there, and install into it."""
         if not self.python.exists():
             subprocess.run([sys.executable, "-m", "venv", str(self.folder)], check=True, env=variables())
-        command = [str(self.python), "-m", "pip", "install", "-q", *options, *requirements]
+        command = [str(self.python), "-m", "pip", "install", "-qq", *options, *requirements]
         subprocess.run(command, check=True, env=variables(), stdin=subprocess.DEVNULL)
 
     def versions(self, *names: str) -> dict[str, str]:

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 def process(command: Sequence[str | Path], cwd: Path) -> float:
     """Seconds of wall clock from start to end of a process."""
     started = time.perf_counter()
-    subprocess.run(
-        command, cwd=cwd, check=True, env=variables(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    _run(command, cwd)
     return time.perf_counter() - started
 
 
 def answer(command: Sequence[str | Path], cwd: Path) -> float:
     """The number that a process prints."""
+    return float(_run(command, cwd).split()[-1])
+
+
+def _run(command: Sequence[str | Path], cwd: Path) -> str:
     done = subprocess.run(
-        command, cwd=cwd, check=True, env=variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        command, cwd=cwd, check=False, env=variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
-    return float(done.stdout.split()[-1])
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
 
 
 def in_turn(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:

@@ -302,6 +302,22 @@ class Redactor:
             made.append(text)
         return made, places
 
+    def secrets_in(self, argv: list[str]) -> frozenset[str]:
+        """Give the values that a command line hands over under secret names: they may turn up elsewhere."""
+        found = set()
+        for before, arg in zip(["", *argv], argv, strict=False):
+            name, equals, rest = arg.partition("=")
+            if equals and self.is_secret_name(name.lstrip("-")):
+                found.add(rest)
+            elif (
+                before.startswith("-")
+                and "=" not in before
+                and not arg.startswith("-")
+                and self.is_secret_name(before.lstrip("-"))
+            ):
+                found.add(arg)
+        return frozenset(found)
+
     def stream(self) -> StreamRedactor:
         """Make a filter for output that comes as bytes in pieces."""
         return StreamRedactor(self)

@@ -105,5 +105,6 @@ def _cell() -> int:
 
 
 def _secret_values(redactor: Redactor) -> frozenset[str]:
-    """Values of this process's environment that are secrets by name: they are secrets wherever they turn up."""
-    return frozenset(v for k, v in os.environ.items() if len(v) >= 8 and redactor.is_secret_name(k))
+    """Values of this process's environment and command line that are secrets by name, wherever they turn up."""
+    named = frozenset(value for name, value in os.environ.items() if redactor.is_secret_name(name))
+    return named | redactor.secrets_in(sys.orig_argv)

@@ -120,6 +120,14 @@ def test_artifacts_get_their_names_and_sidecars_when_the_vault_is_broken(project
     assert Path(f"{made}.run.json").exists()
 
 
+def test_a_folder_of_that_name_that_is_no_vault_is_left_alone(project):
+    project.vault.mkdir()
+    (project.vault / "mine.txt").write_text("mine")
+    with pytest.warns(errors.RecordingWarning, match=r"no vault \(it holds mine\.txt\)"):
+        assert rk.monitor(lambda: 5)() == 5
+    assert [p.name for p in project.vault.iterdir()] == ["mine.txt"]
+
+
 def test_a_vault_from_a_newer_version_is_left_alone(project):
     project.vault.mkdir()
     newer = '{"schema": "reprokit/vault/99"}'

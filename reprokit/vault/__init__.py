@@ -1,0 +1,1 @@
+"""The folder that holds run folders, snapshots and journals.  Nothing else in reprokit writes there."""
