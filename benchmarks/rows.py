@@ -83,31 +83,32 @@ def whole_process(setting: Setting) -> Iterator[Row]:
 
 def root_calls(setting: Setting) -> Iterator[Row]:
     """A root call after the first, in both repositories."""
-    took = {}
-    for size, source in (("20", setting.small), (f"{setting.files:,}", setting.large)):
-        names = ("floor", "reprokit", "reprokit_stack", "capsula", "sacred", "mlflow")
-        places = fixtures.copies(source, names)
-        workers = {
-            name: (
-                (setting.own if name.startswith(("reprokit", "floor")) else setting.peers).python,
-                f"use_{name}",
-                places[name],
-            )
-            for name in names
-        }
-        each = {name: 20 if name.startswith(("reprokit", "floor")) else 5 for name in names}
-        took[size] = measure.calls(workers, setting.rounds(20), each)
-        goals = {"capsula": 0.2, "sacred": 0.3, "mlflow": 0.1, "floor": 2.0}
-        titles = {"mlflow": "mlflow, sqlite", "floor": "floor: three JSON files"}
-        for other, goal in goals.items():
-            yield Row(
-                f"root call, {size} files", took[size]["reprokit"], titles.get(other, other), took[size][other], goal
-            )
+    many = f"{setting.files:,}"
+    names = ("floor", "reprokit", "reprokit_stack", "capsula", "sacred", "mlflow")
+    workers, each = {}, {}
+    for size, source in (("20", setting.small), (many, setting.large)):
+        for name, place in fixtures.copies(source, names).items():
+            mine = name.startswith(("reprokit", "floor"))
+            workers[f"{name} {size}"] = ((setting.own if mine else setting.peers).python, f"use_{name}", place)
+            each[f"{name} {size}"] = 20 if mine else 5
+    took = measure.calls(workers, setting.rounds(20), each)
+    others = {
+        "capsula": ("capsula", 0.2),
+        "sacred": ("sacred", 0.3),
+        "mlflow": ("mlflow, sqlite", 0.1),
+        "floor": ("floor: three JSON files", 2.0),
+    }
+    for size in ("20", many):
+        own = took[f"reprokit {size}"]
+        for name, (title, goal) in others.items():
+            yield Row(f"root call, {size} files", own, title, took[f"{name} {size}"], goal)
         yield Row(
-            f"the same with snapshot_code, {size} files", took[size]["reprokit_stack"], "floor", took[size]["floor"]
+            f"the same with snapshot_code, {size} files",
+            took[f"reprokit_stack {size}"],
+            "floor: three JSON files",
+            took[f"floor {size}"],
         )
-    small, large = (found["reprokit"] for found in took.values())
-    yield Row(f"root call, {setting.files:,} files", large, "reprokit, 20 files", small, 1.2, 0.8)
+    yield Row(f"root call, {many} files", took[f"reprokit {many}"], "reprokit, 20 files", took["reprokit 20"], 1.2, 0.8)
 
 
 def child_calls(setting: Setting) -> Iterator[Row]:

@@ -175,7 +175,7 @@ def _float(value: float) -> Any:
 
 
 _SCALARS: tuple[tuple[type | tuple[type, ...], str, Any], ...] = (
-    (pathlib.PurePath, "path", lambda v: v.as_posix()),
+    (pathlib.PurePath, "path", lambda v: _text(v.as_posix())),
     (dt.datetime, "datetime", lambda v: v.isoformat()),
     (dt.date, "date", lambda v: v.isoformat()),
     (dt.time, "time", lambda v: v.isoformat()),

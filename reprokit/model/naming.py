@@ -13,7 +13,8 @@ SIDECAR = ".run.json"
 LONGEST = 255  # bytes of a file name on the file systems in use
 HASH_DIGITS = 10
 
-_COMMIT = r"nogit|[0-9a-f]{7}(?:-dirty(?:-[0-9a-f]{7})?)?"
+# The end of a dirty commit looks like a clean one, so what stands before decides.
+_COMMIT = r"nogit|(?<![0-9a-f]{7}-dirty-)[0-9a-f]{7}(?:-dirty(?:-[0-9a-f]{7})?)?"
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".z", ".br"})
 _INNER = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,6}\Z")  # ".tar", ".nii", ".csv"; not the ".2" of "v1.2"
 _FIELD = re.compile(r"\{(stem|commit|hash|ext)(?::(\d+))?\}")
@@ -78,6 +79,10 @@ def tag(path: str, commit: str, config_hash: str, template: str | None = None) -
     else:
         stem, ext = split(name)
         tagged = _fill(form, stem, commit, config_hash, ext)
+        if parse(tagged, form) != Parsed(stem, commit, config_hash[:digits], ext):
+            raise NamingError(
+                path, "this name looks like a part of a tag, so the tagged one could not be read back; rename it"
+            )
     length = len(tagged.encode("utf-8", "surrogateescape")) + len(SIDECAR)
     if length > LONGEST:
         raise NamingError(
@@ -97,7 +102,9 @@ def parse(name: str, template: str | None = None) -> Parsed | None:
     if found is None:
         return None
     parts = found.groupdict()
-    stem, ext = parts["stem"], parts.get("ext") or ""
+    stem, ext = parts["stem"], parts["ext"]
+    if not ext:
+        stem, ext = split(stem) if (template or DEFAULT).endswith("{stem}{ext}") else (stem, ext)
     return Parsed(stem=stem, commit=parts["commit"], hash=parts["hash"], ext=ext)
 
 
@@ -116,11 +123,11 @@ def check_template(template: str) -> str:
         When a field is missing, unknown or twice there, or two fields touch without anything between them.
     """
     fields = [m.group(1) for m in _FIELD.finditer(template)]
-    for field in ("stem", "commit", "hash"):
+    for field in ("stem", "commit", "hash", "ext"):
         if fields.count(field) != 1:
             raise NamingError(template, f"a template needs {{{field}}} once; the default is {DEFAULT!r}")
-    if fields.count("ext") > 1 or (fields.count("ext") == 1 and not template.endswith("{ext}")):
-        raise NamingError(template, "{ext} must stand once, at the end")
+    if not template.endswith("{ext}"):
+        raise NamingError(template, "{ext} must stand at the end")
     if re.search(r"[{}]", _FIELD.sub("", template)) or re.search(r"[/\\\x00]", template):
         raise NamingError(
             template, "only {stem}, {commit}, {hash} or {hash:N}, and {ext} may stand in braces, and no separator"

@@ -13,7 +13,7 @@ from reprokit.vault import atomic, documents
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _GITIGNORE = b"*\n"
-_OURS = frozenset((".gitignore", "vault.json", "runs", "journal", "code.git", "blobs", "index.sqlite"))
+_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "index.sqlite"))
 
 
 class Vault:
@@ -62,11 +62,11 @@ class Vault:
 
     def _make(self, version: str) -> None:
         known = self.check()  # first: what a newer version wrote is left alone
-        if not known and self.path.is_dir() and not _OURS.issuperset(found := set(os.listdir(self.path))):
-            alien = ", ".join(sorted(found - _OURS)[:3])
+        alien = sorted(self._alien()) if not known else []
+        if alien:
             raise VaultError(
                 str(self.path),
-                f"this folder is no vault (it holds {alien}); set vault-directory in reprokit.toml to another",
+                f"this folder is no vault (it holds {', '.join(alien[:3])}); set vault-directory in reprokit.toml to another",
             )
         for folder in (self.path, self.runs, self.journal):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,6 +77,13 @@ class Vault:
             info = VaultInfo(created=datetime.now().astimezone().isoformat(), reprokit_version=version)
             atomic.write(str(self.path / "vault.json"), documents.encode(info))
             atomic.sync_folder(str(self.path))
+
+    def _alien(self) -> set[str]:
+        """Name what is there and not ours; names with a dot are temporary files of a process that makes the vault too."""
+        try:
+            return {name for name in os.listdir(self.path) if not name.startswith(".")} - _OURS
+        except FileNotFoundError:
+            return set()
 
     def check(self) -> bool:
         """Tell whether ``vault.json`` is there; raise when this version cannot read the vault."""
