@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from contextlib import ExitStack
@@ -38,11 +39,18 @@ def _run(command: Sequence[str | Path], cwd: Path) -> str:
 
 
 def in_turn(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Median of each contestant, one after the other in each round, so that a slow minute is slow for all."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    """Median of each contestant, one after the other in each round, so that a slow minute is slow for all.
+
+    Each round starts with another one: whoever follows a heavy writer waits for its pages too.
+    """
+    if hasattr(os, "sync"):
+        os.sync()  # what making the repositories left to write is not the contestants'
+    names = list(contestants)
+    taken: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):
-        for name, measure in contestants.items():
-            seconds = measure()
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            seconds = contestants[name]()
             if number:  # the first round warms caches
                 taken[name].append(seconds)
     return {name: median(values) for name, values in taken.items()}

@@ -90,8 +90,8 @@ def root_calls(setting: Setting) -> Iterator[Row]:
         for name, place in fixtures.copies(source, names).items():
             mine = name.startswith(("reprokit", "floor"))
             workers[f"{name} {size}"] = ((setting.own if mine else setting.peers).python, f"use_{name}", place)
-            each[f"{name} {size}"] = 20 if mine else 5
-    took = measure.calls(workers, setting.rounds(20), each)
+            each[f"{name} {size}"] = 20
+    took = measure.calls(workers, setting.rounds(24), each)
     others = {
         "capsula": ("capsula", 0.2),
         "sacred": ("sacred", 0.3),
@@ -121,8 +121,8 @@ def child_calls(setting: Setting) -> Iterator[Row]:
             "bare": (setting.own.python, "use_child_bare", places["child_bare"]),
             "joblib": (setting.peers.python, "use_joblib", places["joblib"]),
         },
-        setting.rounds(20),
-        {"plain": 50, "child": 50, "bare": 200, "joblib": 50},
+        setting.rounds(30),
+        {"plain": 40, "child": 40, "bare": 200, "joblib": 40},
     )
     yield Row("child call with one artifact", took["child"], "joblib.Memory, a miss", took["joblib"], 0.5)
     yield Row("child call without artifact", took["bare"], "100 us", 100e-6, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import NoRunError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from reprokit.model.records import Fault, Kind
     from reprokit.protocols import Ledger
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 _current: ContextVar[Context | None] = ContextVar("reprokit_context", default=None)
 
@@ -112,7 +114,8 @@ class Context:
         self.artifacts: list[Any] = []
         self.faults: list[Fault] = []
         self._ledger = ledger
-        self.restart()
+        self._started = time.perf_counter()  # `restart` sets it once more when the run opens
+        self.started_at = _NEVER
 
     def __repr__(self) -> str:
         return f"<Context {self.run_id[:8]} of {self.function or self.kind}>"

@@ -134,16 +134,24 @@ def current() -> Settings:
         script = _script()
         root = _last_root or (find_root(script.parent) if script else Path("/"))
     _last_root = root
-    key = (_stamps(root), tuple((k, v) for k, v in os.environ.items() if k.startswith(PREFIX)))
+    key = (_stamps(root), _own_variables())
     known = _cache.get(root)
     if known is None or known[0] != key:
         known = _cache[root] = (key, load(root, os.environ))
     return known[1]
 
 
+def _own_variables() -> tuple[tuple[str, str], ...]:
+    """Give the variables that are settings; as bytes, for decoding a whole environment takes longer than the rest."""
+    if not hasattr(os, "environb"):
+        return tuple((name, value) for name, value in os.environ.items() if name.startswith(PREFIX))
+    raw = PREFIX.encode()
+    return tuple((os.fsdecode(name), os.fsdecode(os.environb[name])) for name in os.environb if name.startswith(raw))
+
+
 def _still(root: Path) -> bool:
     """Tell whether a root found earlier need not be looked for again: it has a mark, and nothing nearer got one."""
-    return any(stamp for stamp in _stamps(root)) or os.path.exists(os.path.join(root, ".git"))
+    return os.path.exists(os.path.join(root, ".git")) or any(_stamps(root))
 
 
 def _stamps(root: Path) -> tuple[tuple[int, int] | None, ...]:
@@ -237,7 +245,9 @@ class _Source:
 
     def size(self, key: str, value: Any) -> int:
         found = (
-            re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?i?)[bB]?\s*", value) if isinstance(value, str) else None
+            re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT]?i?)[bB]?\s*", value)
+            if isinstance(value, str)
+            else None
         )
         if found:
             unit = found[2].lower()

@@ -150,13 +150,14 @@ def _other(value: Any, kind: type) -> Any:
         return _tagged("module", name=value.__name__)
     top = kind.__module__.partition(".")[0]
     if top in _ARRAYS:
-        facts: dict[str, Any] = {
-            fact: _clean(str(getattr(value, fact))) for fact in ("dtype", "device") if hasattr(value, fact)
-        }
+        facts: dict[str, Any] = {}
+        for fact in ("dtype", "device"):
+            if hasattr(value, fact) and str(getattr(value, fact)) != "cpu":
+                facts[fact] = _clean(str(getattr(value, fact)))
         if getattr(value, "shape", None) is not None:
             facts["shape"] = [int(n) for n in value.shape]
             if not facts["shape"] and hasattr(value, "item"):
-                facts["text"] = _cut(str(value.item()))
+                facts["text"] = _clean(_cut(_ADDRESS.sub("", str(value.item()))))
         return _tagged(name, **facts)
     if isinstance(value, (int, float, str)):  # subclasses
         base = next(t for t in (int, float, str) if isinstance(value, t))

@@ -17,41 +17,16 @@ if TYPE_CHECKING:
     from reprokit.model.redact import Redactor
 
 # Variables that change results or say where a job ran; settings add to them.
-DEFAULT_VARIABLES = [
-    "PYTHONHASHSEED",
-    "PYTHONPATH",
-    "PYTHONOPTIMIZE",
-    "VIRTUAL_ENV",
-    "CONDA_DEFAULT_ENV",
-    "CONDA_PREFIX",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "MKL_CBWR",
-    "OPENBLAS_CORETYPE",
-    "CUDA_VISIBLE_DEVICES",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "NVIDIA_TF32_OVERRIDE",
-    "TF_DETERMINISTIC_OPS",
-    "XLA_FLAGS",
-    "JAX_PLATFORMS",
-    "JAX_ENABLE_X64",
-    "TZ",
-    "LANG",
-    "LC_ALL",
-    "LC_NUMERIC",
-    "SOURCE_DATE_EPOCH",
-    "SLURM_JOB_ID",
-    "SLURM_ARRAY_TASK_ID",
-    "SLURM_PROCID",
-    "PBS_JOBID",
-    "LSB_JOBID",
-    "JOB_ID",
-    "RANK",
-    "WORLD_SIZE",
-]
+# fmt: off
+DEFAULT_VARIABLES = frozenset((
+    "PYTHONHASHSEED", "PYTHONPATH", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_DEFAULT_ENV", "CONDA_PREFIX",
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "MKL_CBWR", "OPENBLAS_CORETYPE", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE",
+    "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "TZ", "LANG", "LC_ALL", "LC_NUMERIC",
+    "SOURCE_DATE_EPOCH", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "PBS_JOBID", "LSB_JOBID", "JOB_ID",
+    "RANK", "WORLD_SIZE",
+))
+# fmt: on
 
 _FOLDER = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z"
@@ -153,9 +128,8 @@ def variables(
     kept: dict[str, str] = {}
     secret: list[str] = []
     missing: dict[str, str] = {}
-    for name in DEFAULT_VARIABLES:
-        if name in environ:
-            kept[name] = environ[name]
+    for name in sorted(DEFAULT_VARIABLES.intersection(environ)):
+        kept[name] = environ[name]
     for name in names:
         if name in environ:
             kept[name] = environ[name]

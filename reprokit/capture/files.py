@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from reprokit.settings import FileRule
 
+_SMALL = 1 << 14  # bytes
 _BLOCK = 1 << 20  # bytes
 
 
@@ -65,10 +66,11 @@ def digest_file(path: str) -> tuple[str, int]:
     state = hashlib.sha256()
     size = 0
     with open(path, "rb", buffering=0) as stream:
-        first = stream.read(_BLOCK)
+        # Most artifacts are small: asking for a large block would allocate it each time.
+        first = stream.read(_SMALL)
         state.update(first)
         size = len(first)
-        if size == _BLOCK:
+        if size == _SMALL:
             buffer = bytearray(_BLOCK)
             view = memoryview(buffer)
             while count := stream.readinto(buffer):

@@ -46,10 +46,10 @@ _CONFIG = """\
 """
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "reprokit",
-    "GIT_AUTHOR_EMAIL": "",
+    "GIT_AUTHOR_EMAIL": "reprokit@localhost",
     "GIT_AUTHOR_DATE": "1000000000 +0000",
     "GIT_COMMITTER_NAME": "reprokit",
-    "GIT_COMMITTER_EMAIL": "",
+    "GIT_COMMITTER_EMAIL": "reprokit@localhost",
     "GIT_COMMITTER_DATE": "1000000000 +0000",
 }
 _WAIT = 20.0  # seconds for another process that keeps the same tree
@@ -76,7 +76,7 @@ class TreeStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = Path(os.path.abspath(path))
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -359,7 +359,7 @@ class TreeStore:
         inside = source.relative_to(vault, root) if vault is not None else None
         if inside and inside != ".":
             lines.append(b"/" + os.fsencode(inside) + b"/")
-        lines.append(b"__pycache__/\n*.pyc\n*.run.json\n")
+        lines.append(b"__pycache__/\n*.pyc\n")
         data = b"\n".join(lines)
         target = self.path / "info" / f"exclude-{hashlib.sha256(data).hexdigest()[:16]}"
         if not target.exists():

@@ -72,14 +72,15 @@ def tag(path: str, commit: str, config_hash: str, template: str | None = None) -
     if name in ("", ".", ".."):
         raise NamingError(path, "there is no file name to tag; give the path of a file or folder")
     form = template or DEFAULT
-    before = parse(name, form)
+    before = parse(name, form) if form != DEFAULT or "-" in name else None
     digits = _digits(form)
     if before is not None and before.commit == commit and before.hash == config_hash[:digits]:
         tagged = name
     else:
         stem, ext = split(name)
         tagged = _fill(form, stem, commit, config_hash, ext)
-        if parse(tagged, form) != Parsed(stem, commit, config_hash[:digits], ext):
+        # Without a hyphen of its own, a name can't look like a part of the default form.
+        if (form != DEFAULT or "-" in name) and parse(tagged, form) != Parsed(stem, commit, config_hash[:digits], ext):
             raise NamingError(
                 path, "this name looks like a part of a tag, so the tagged one could not be read back; rename it"
             )

@@ -139,5 +139,4 @@ class ChildRun(OpenRun):
                 )
             )
         if records:
-            # Not synced: a side-car repeats what the step line says, and a hundred thousand fsyncs would take minutes.
-            self.write_sidecars(records, status=status, command=None, config=self.shown_config()[0], sync=False)
+            self.write_sidecars(records, status=status, command=None, config=self.shown_config()[0])

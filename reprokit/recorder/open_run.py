@@ -136,7 +136,7 @@ class OpenRun:
         return kept
 
     def write_sidecars(
-        self, records: list[ArtifactRecord], *, status: Status, command: list[str] | None, config: Any, sync: bool
+        self, records: list[ArtifactRecord], *, status: Status, command: list[str] | None, config: Any
     ) -> None:
         """Write the side-car of each generated artifact."""
         from reprokit._version import __version__
@@ -155,7 +155,6 @@ class OpenRun:
                         config=config,
                         vault=trunk.project.vault.path,
                         version=__version__,
-                        sync=sync,
                     )
 
     def status_of(self, error: BaseException | None) -> tuple[Status, str | None]:

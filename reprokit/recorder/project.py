@@ -33,6 +33,7 @@ class Project:
         self.process = host.process_id()
         self.journal = Appender(self.vault.journal, "", self.process.host)
         self.redactor = Redactor(settings.redact, known=_secret_values(Redactor(settings.redact)))
+        self.argv, self.argv_secrets = self.redactor.argv(list(sys.orig_argv))
         self.last_context: tuple[Any, str] | None = None  # what the last context.json held, and its path
         self._facts: Facts | None = None
         self._cell = 0

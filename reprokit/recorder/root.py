@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -183,7 +182,6 @@ class RootRun(OpenRun):
     def _pre_run(self) -> PreRunInfo:
         owner, subject, context = self.trunk.project, self.subject, self.context
         call = arguments.call(*self._original, owner.redactor)
-        argv, hidden = owner.redactor.argv(list(sys.orig_argv))
         command, more = owner.redactor.argv(list(subject.command)) if subject.command else (None, [])
         state: dict[str, Any] = {}
         if owner.settings.capture_random_state and subject.kind in ("function", "block"):
@@ -205,12 +203,16 @@ class RootRun(OpenRun):
             kwargs=call.kwargs,
             inexact=call.inexact,
             process=owner.process,
-            argv=argv,
+            argv=owner.argv,
             config_hash=context.config_hash,
             commit=context.commit,
             artifacts=expected_records(self),
             random_state=state,
-            redacted=[*call.redacted, *(f"argv{place}" for place in hidden), *(f"command{place}" for place in more)],
+            redacted=[
+                *call.redacted,
+                *(f"argv{place}" for place in owner.argv_secrets),
+                *(f"command{place}" for place in more),
+            ],
         )
 
     def _start_output(self, folder: RunFolder) -> None:
@@ -302,7 +304,7 @@ class RootRun(OpenRun):
     def _sidecars(self, records: list[Any], status: Status) -> None:
         subject = self.subject
         command = self.trunk.project.redactor.argv(list(subject.command))[0] if subject.command else None
-        self.write_sidecars(records, status=status, command=command, config=self.shown_config()[0], sync=True)
+        self.write_sidecars(records, status=status, command=command, config=self.shown_config()[0])
 
     def _end_output(self, command: CommandEnd | None) -> tuple[str | None, str | None]:
         if command is not None:

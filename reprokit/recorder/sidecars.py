@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +41,10 @@ def write(
     config: object,
     vault: Path,
     version: str,
-    sync: bool,
 ) -> None:
     """Write the side-car of the artifact at the absolute `path`.
+
+    Whole or not at all, but not synced to disk: it repeats what the run's own record says (decision 5).
 
     Raises
     ------
@@ -67,9 +69,10 @@ def write(
         run_folder=context.folder.name if context.folder else "",
         reprokit_version=version,
     )
-    atomic.write(path_of(path), documents.encode(record), mode=0o644, sync=sync)
+    atomic.write(path_of(path), documents.encode(record), mode=0o644, sync=False)
 
 
+@functools.lru_cache(maxsize=256)
 def _relative(vault: Path, folder: str) -> str:
     try:
         text = os.path.relpath(vault, folder)

@@ -178,7 +178,7 @@ def test_models_count_as_the_mapping_of_their_fields():
         ({"$reprokit:int": "9007199254740992"}, 2**53),
         (PurePosixPath("a"), "a"),
         (dt.date(2026, 1, 1), "2026-01-01"),
-        (dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)),
+        (dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
         (decimal.Decimal("1.0"), decimal.Decimal("1.00")),
         (Colour.RED, 1),
         (np.zeros(2), np.zeros((1, 2))),

@@ -116,7 +116,7 @@ def test_paths_without_a_name(bad):
 
 @pytest.mark.parametrize("name", ["n" * 226 + ".txt", "ü" * 114])
 def test_too_long_names_are_refused_with_the_numbers(name):
-    with pytest.raises(NamingError, match="255.*shorten the name by"):
+    with pytest.raises(NamingError, match=r"255.*shorten the name by"):
         tag(name, COMMIT, HASH)
     fits = tag("n" * 223 + ".txt", COMMIT, HASH)
     assert len(sidecar_name(fits)) <= 255
