@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def main() -> int:
     say("environments")
     own, peers = environments.reprokit(cache), environments.peers(cache)
     found: list[report.Row] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the repositories below are removed then too
     work = Path(tempfile.mkdtemp(prefix="work-", dir=cache))
     try:
         say("repositories")

@@ -24,14 +24,14 @@ class OutputCapture:
     Parameters
     ----------
     folder
-        Where ``stdout.txt`` and ``stderr.txt`` go.
+        Where ``stdout.txt`` and ``stderr.txt`` go; `prefix` comes before these names.
     is_mine
         Tells, at each write, whether it belongs to this capture: threads and asyncio tasks print side by side.
     """
 
-    def __init__(self, folder: Path, is_mine: Callable[[], bool], redactor: Redactor) -> None:
+    def __init__(self, folder: Path, is_mine: Callable[[], bool], redactor: Redactor, prefix: str = "") -> None:
         self._is_mine = is_mine
-        self._folder = folder
+        self._paths = {name: folder / f"{prefix}{name}.txt" for name in NAMES}
         self._filters = {name: redactor.stream() for name in NAMES}
         self._files: dict[str, IO[bytes]] = {}
         self._error: OSError | None = None
@@ -46,7 +46,7 @@ class OutputCapture:
         """
         try:
             for name in NAMES:
-                self._files[name] = open(self._folder / f"{name}.txt", "xb")  # noqa: SIM115 - closed by stop
+                self._files[name] = open(self._paths[name], "xb")  # noqa: SIM115 - closed by stop
         except OSError:
             self._close()
             raise
@@ -75,7 +75,7 @@ class OutputCapture:
 
     def text(self, name: str, limit: int) -> str:
         """What was printed, at most `limit` bytes of it; the file holds all."""
-        path = self._folder / f"{name}.txt"
+        path = self._paths[name]
         with open(path, "rb") as stream:
             head = stream.read(limit)
         more = path.stat().st_size - len(head)

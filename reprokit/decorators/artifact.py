@@ -39,6 +39,8 @@ class Artifact:
         Whether ``<artifact>.run.json`` is written beside it.
     refresh
         ``"call"`` asks git again at each call; by default the process asks once.
+    strict
+        As in `monitor`.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Artifact:
         copy: bool = False,
         sidecar: bool | None = None,
         refresh: Literal["process", "call"] | None = None,
+        strict: bool | None = None,
     ) -> None:
         names = (keyword,) if isinstance(keyword, str) else tuple(keyword)
         if not names or not all(isinstance(name, str) and name for name in names):
@@ -91,6 +94,7 @@ class Artifact:
                 ),
             ),
             refresh=refresh,
+            strict=strict,
         )
 
     def __call__(self, function: F) -> F:

@@ -27,6 +27,7 @@ def monitor(
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
     refresh: Literal["process", "call"] | None = None,
+    strict: bool | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -39,6 +40,7 @@ def monitor(
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
     refresh: Literal["process", "call"] | None = None,
+    strict: bool | None = None,
 ) -> Any:
     """Record each call of a function: arguments, code, environment, timing, result or exception.
 
@@ -55,6 +57,8 @@ def monitor(
         Plug-ins (`reprokit.protocols.Capture`) whose findings are kept too.
     refresh
         ``"call"`` asks git again at each call; by default the process asks once.
+    strict
+        True turns what can't be recorded before the function starts into a `RecordingError`; by default it is a warning.
     """
     plan = Plan(
         monitor=MonitorSpec(
@@ -64,6 +68,7 @@ def monitor(
             captures=tuple(captures),
         ),
         refresh=refresh,
+        strict=strict,
     )
     if function is None:
         return lambda late: attach(late, plan, "monitor")

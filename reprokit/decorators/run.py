@@ -34,6 +34,8 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
         Whether the source tree is kept.
     refresh
         ``"call"`` asks git again; by default the process asks once.
+    strict
+        As in `monitor`.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
         captures: Iterable[Capture] = (),
         snapshot_code: bool = False,
         refresh: Literal["process", "call"] | None = None,
+        strict: bool | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"run(name) takes what the run is called, not {name!r}")
@@ -74,6 +77,7 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
             ),
             snapshot=SnapshotSpec() if snapshot_code else None,
             refresh=refresh,
+            strict=strict,
         )
         self._open: list[tuple[OpenRun, Token[Context | None]]] = []
 

@@ -306,6 +306,8 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     values: dict[str, Any] = {}
     series: dict[str, list[list[Any]]] = {}
     return_value: Any = None
+    stdout: str | None = None
+    stderr: str | None = None
     exception_info: ExceptionInfo | None = None
     reason: str | None = None
     redacted: list[str] = []

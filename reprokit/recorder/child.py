@@ -35,7 +35,7 @@ def prepare_child(
     ReprokitError
         When the call is refused (see `opening.settle`).
     """
-    faults = Faults(strict=trunk.project.settings.strict)
+    faults = Faults(strict=trunk.project.settings.strict if plan.strict is None else plan.strict)
     opened = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, faults)
     run = ChildRun(plan, subject, opened, trunk, faults, (args, kwargs))
     run.context = Context(
@@ -97,6 +97,7 @@ class ChildRun(OpenRun):
                         redacted=[*call.redacted, *hidden],
                     )
                 )
+            self.start_output(self.trunk.folder.path, f"{context.run_id[:8]}-")
         self.faults.started = True
 
     def close(
@@ -116,6 +117,7 @@ class ChildRun(OpenRun):
     ) -> None:
         context, trunk = self.context, self.trunk
         trunk.children += 1
+        stdout, stderr = self.end_output()
         records = self.artifacts()
         if trunk.folder is not None:
             monitor = self.plan.monitor
@@ -133,6 +135,8 @@ class ChildRun(OpenRun):
                     values=context.values,
                     series=context.series,
                     return_value=self.describe(context, "return_value", result) if keep_value else None,
+                    stdout=stdout,
+                    stderr=stderr,
                     exception_info=self.exception_info(error),
                     reason=reason,
                     faults=self.faults.found,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import arguments, files
+from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
 from reprokit.recorder import opening, outputs, sidecars
 from reprokit.recorder.plan import ArtifactSpec
@@ -14,6 +15,7 @@ from reprokit.recorder.plan import ArtifactSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reprokit.capture.streams import OutputCapture
     from reprokit.context import Context
     from reprokit.model.records import FileInfo, Status
     from reprokit.recorder.facts import Facts
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from reprokit.recorder.project import Project
     from reprokit.settings import FileRule
     from reprokit.vault.runfolder import RunFolder
+
+
+_OUTPUT_IN_JSON = 1_000_000  # bytes; the whole output lies in stdout.txt and stderr.txt
 
 
 class Trunk:
@@ -62,6 +67,7 @@ class OpenRun:
         self._opened = opened
         self._original = original
         self._inputs: dict[str, ArtifactRecord] = {}
+        self._output: OutputCapture | None = None
 
     def begin(self) -> None:
         """Open the run: what must be on disk before the function starts is there afterwards."""
@@ -91,9 +97,11 @@ class OpenRun:
         opening.require_clean(spec, trunk.project, trunk.facts)
         commit = opening.commit_of(trunk.facts, self.faults, tree=True)
         how = opening.naming_of(spec, commit, context.config_hash, trunk.project)
-        tagged, expected = outputs.expect(os.fspath(path), None, how, trunk.project, self.faults)
-        if all(other.path != expected.path for other in context.artifacts):
-            context.artifacts.append(expected)
+        requested = os.fspath(path)
+        if any(known.requested == requested and known.naming == how for known in context.artifacts):
+            return Path(outputs.tagged_path(requested, how))  # asked for again: what is there by now is this run's own
+        tagged, expected = outputs.expect(requested, None, how, trunk.project, self.faults)
+        context.artifacts.append(expected)
         return Path(tagged)
 
     def use(self, context: Context, path: str | Path) -> Path:
@@ -109,6 +117,35 @@ class OpenRun:
         """See `Context.record`."""
         plain, _ = arguments.describe(value)
         return self.trunk.project.redactor.value(name, plain)[0]
+
+    # --- what is printed -------------------------------------------------------------------------------------------
+
+    def start_output(self, folder: Path, prefix: str) -> None:
+        """Begin to keep what is printed, when the decorator asks for it."""
+        monitor = self.plan.monitor
+        if monitor is None or not monitor.capture_output:
+            return
+        from reprokit.capture.streams import OutputCapture
+
+        with self.faults.at("the output"):
+            self._output = OutputCapture(folder, self._is_mine, self.trunk.project.redactor, prefix)
+            self._output.start()
+
+    def end_output(self) -> tuple[str | None, str | None]:
+        """Stop keeping what is printed; give the beginning of both streams."""
+        if self._output is None:
+            return None, None
+        with self.faults.at("the output"):
+            self._output.stop()
+            return self._output.text("stdout", _OUTPUT_IN_JSON), self._output.text("stderr", _OUTPUT_IN_JSON)
+        return None, None
+
+    def _is_mine(self) -> bool:
+        """Tell whether what is printed right now belongs to this run or to one below it."""
+        context = peek()
+        while context is not None and context is not self.context:
+            context = context.parent
+        return context is not None
 
     # --- the end ---------------------------------------------------------------------------------------------------
 

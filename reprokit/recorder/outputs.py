@@ -109,6 +109,11 @@ def _text(path: Path) -> str:
     return str(path)
 
 
+def tagged_path(requested: str, how: Naming) -> str:
+    """Put commit and hash into a path."""
+    return naming.tag(requested, how.commit, how.config_hash, how.template)
+
+
 def expect(requested: str, keyword: str | None, how: Naming, project: Project, faults: Faults) -> tuple[str, Expected]:
     """Name one output and look at what stands there.
 
@@ -124,7 +129,7 @@ def expect(requested: str, keyword: str | None, how: Naming, project: Project, f
     NamingError
         When the path cannot take a tag.
     """
-    tagged = naming.tag(requested, how.commit, how.config_hash, how.template)
+    tagged = tagged_path(requested, how)
     expected = Expected(path=os.path.abspath(tagged), requested=requested, keyword=keyword, naming=how)
     before = files.stamp(expected.path)
     if before is None:

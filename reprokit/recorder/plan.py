@@ -50,12 +50,13 @@ class SnapshotSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the decorators of one stack ask for."""
+    """All that the decorators of one stack ask for; None means: as the settings say."""
 
     artifacts: tuple[ArtifactSpec, ...] = ()
     monitor: MonitorSpec | None = None
     snapshot: SnapshotSpec | None = None
     refresh: Refresh | None = None
+    strict: bool | None = None
 
     def joined(self, other: Plan) -> Plan:
         """Add what another decorator of the stack asks for; the outer one (`self`) wins where both speak."""
@@ -64,6 +65,7 @@ class Plan:
             monitor=self.monitor or other.monitor,
             snapshot=self.snapshot or other.snapshot,
             refresh=self.refresh or other.refresh,
+            strict=self.strict if self.strict is not None else other.strict,
         )
 
 

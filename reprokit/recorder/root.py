@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit._version import __version__
 from reprokit.capture import arguments, environment, host, random
-from reprokit.context import Context, peek
+from reprokit.context import Context
 from reprokit.errors import CaptureError
 from reprokit.model.records import (
     ContextRecord,
@@ -27,12 +27,9 @@ from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_record
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from reprokit.capture.streams import OutputCapture
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
-
-_OUTPUT_IN_JSON = 1_000_000  # characters; the whole output lies in stdout.txt and stderr.txt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def prepare_root(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: di
         When the call is refused (see `opening.settle`), or when recording fails in strict mode.
     """
     found = project.current()
-    faults = Faults(strict=found.settings.strict)
+    faults = Faults(strict=found.settings.strict if plan.strict is None else plan.strict)
     _pre_capture(found, faults)
     facts = found.facts(plan.refresh)
     if plan.snapshot or plan.artifacts:
@@ -100,7 +97,6 @@ class RootRun(OpenRun):
         self.context.artifacts.extend(opened.expected)
         self.executed: list[str] | None = None  # a command with its artifacts tagged
         self._written: set[str] = set()
-        self._output: OutputCapture | None = None
         self._resources = host.resources_before()  # once more when the function is called
 
     # --- before ----------------------------------------------------------------------------------------------------
@@ -126,7 +122,7 @@ class RootRun(OpenRun):
             self._write_documents(trunk.folder, snapshot)
             with faults.at("the journal"):
                 self._journal("open")
-            self._start_output(trunk.folder)
+            self.start_output(trunk.folder.path, "")
         interrupts.watch(self)
         faults.started = True
         self.context.restart(clock_only=True)
@@ -215,21 +211,6 @@ class RootRun(OpenRun):
             ],
         )
 
-    def _start_output(self, folder: RunFolder) -> None:
-        monitor = self.plan.monitor
-        if monitor is None or not monitor.capture_output:
-            return
-        from reprokit.capture.streams import OutputCapture
-
-        with self.faults.at("the output"):
-            self._output = OutputCapture(folder.path, self._is_mine, self.trunk.project.redactor)
-            self._output.start()
-
-    def _is_mine(self) -> bool:
-        """Tell whether what is printed right now belongs to this run or a child of it."""
-        context = peek()
-        return context is not None and context.root_id == self.context.run_id
-
     # --- after -----------------------------------------------------------------------------------------------------
 
     def interrupt(self, reason: str) -> None:
@@ -265,7 +246,7 @@ class RootRun(OpenRun):
         command: CommandEnd | None,
     ) -> None:
         owner, folder, context = self.trunk.project, self.trunk.folder, self.context
-        stdout, stderr = self._end_output(command)
+        stdout, stderr = (command.stdout, command.stderr) if command else self.end_output()
         resources = self._measured(elapsed, command)
         records = self.artifacts()
         if folder is None:  # the fault was entered at the start; side-cars are still worth having
@@ -305,16 +286,6 @@ class RootRun(OpenRun):
         subject = self.subject
         command = self.trunk.project.redactor.argv(list(subject.command))[0] if subject.command else None
         self.write_sidecars(records, status=status, command=command, config=self.shown_config()[0])
-
-    def _end_output(self, command: CommandEnd | None) -> tuple[str | None, str | None]:
-        if command is not None:
-            return command.stdout, command.stderr
-        if self._output is None:
-            return None, None
-        with self.faults.at("the output"):
-            self._output.stop()
-            return self._output.text("stdout", _OUTPUT_IN_JSON), self._output.text("stderr", _OUTPUT_IN_JSON)
-        return None, None
 
     def _measured(self, elapsed: float, command: CommandEnd | None) -> Resources:
         if command is not None:

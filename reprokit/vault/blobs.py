@@ -54,11 +54,13 @@ def _copy(source: Path, target: Path) -> None:
         else:
             _copy_file(source, temporary)
         os.replace(temporary, target)
+    except OSError:
+        _discard(temporary)
+        if not target.exists():  # else another process kept the same content at the same moment
+            raise
     except BaseException:
         _discard(temporary)
-        if not target.exists():
-            raise
-        # Another process kept the same content at the same moment.
+        raise
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,8 @@ from reprokit.capture import arguments, environment, files, host
 from reprokit.capture import random as random_state
 from reprokit.model.redact import Redactor
 from reprokit.settings import FileRule
+
+np = pytest.importorskip("numpy")
 
 # --- host --------------------------------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ def test_what_comes_out_is_what_was_on_disk(project, tmp_path):
     assert "gone.py" not in before
     assert store(root).read(info.digest, "pipeline.py") == wanted["pipeline.py"]
     assert dict(store(root).files(info.digest))["sub/new.bin"] == 256 * 40
-    git(root, "--git-dir", str(vault_of(root) / "code.git"), "fsck")
+    git(root, "-c", "core.bigFileThreshold=512m", "--git-dir", str(vault_of(root) / "code.git"), "fsck", "--strict")
 
 
 def test_same_tree_same_digest_in_any_vault(project, tmp_path):

@@ -13,12 +13,13 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import reprokit as rk
 from reprokit import errors
 from reprokit.capture import random as random_state
+
+np = pytest.importorskip("numpy")
 
 
 @rk.monitor
@@ -199,6 +200,24 @@ def test_output_of_threads_and_tasks_goes_to_the_run_that_printed_it(project, ca
         assert project.post(index)["stdout"] == f"task {project.pre(index)['args'][0]}\n" * 5
 
 
+def test_output_of_a_child_is_its_own_and_its_parents(project, capsys):
+    @rk.monitor(capture_output=True)
+    def child():
+        print("inner")
+
+    @rk.monitor(capture_output=True)
+    def parent():
+        print("before")
+        child()
+        print("after")
+
+    parent()
+    end = next(s for s in project.steps() if s["event"] == "end")
+    assert end["stdout"] == "inner\n"
+    assert project.post()["stdout"] == "before\ninner\nafter\n"
+    assert (project.folders[0] / f"{end['run_id'][:8]}-stdout.txt").read_text() == "inner\n"
+
+
 def test_captures_of_plug_ins_are_kept_and_their_faults_are_not_the_callers(project):
     class Weather:
         name = "weather"
@@ -282,6 +301,7 @@ def test_refresh_call_asks_git_again(project):
 
 
 def test_ipython_cells_refresh(project):
+    pytest.importorskip("IPython")
     script = """
 from IPython.testing.globalipapp import start_ipython
 shell = start_ipython()

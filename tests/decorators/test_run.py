@@ -39,6 +39,13 @@ def test_block_names_uses_and_records(project):
         rk.current()
 
 
+def test_asking_for_an_artifact_again_gives_the_same_path(project):
+    with rk.run("r", exists="error") as ctx:
+        ctx.artifact("a.txt").write_text("1")
+        assert ctx.artifact("a.txt").read_text() == "1"
+    assert len(project.post()["artifacts"]) == 1
+
+
 def test_the_recorded_value_is_that_of_the_moment(project):
     with rk.run("r") as ctx:
         values = [1]

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import msgspec
-import numpy as np
 import pytest
 import rfc8785
 from hypothesis import given
@@ -28,6 +27,8 @@ from hypothesis import strategies as st
 from reprokit.errors import ConfigError
 from reprokit.model.canonical import TAG, canonical, config_hash, plain
 from tests.conftest import SOURCE
+
+np = pytest.importorskip("numpy")
 
 EMPTY = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 VECTORS = json.loads((SOURCE / "docs/formats/config-hash-vectors.json").read_text())
@@ -135,9 +136,9 @@ class Colour(enum.Enum):
 
 
 def models():
-    import attrs
-    import omegaconf
-    import pydantic
+    attrs = pytest.importorskip("attrs")
+    omegaconf = pytest.importorskip("omegaconf")
+    pydantic = pytest.importorskip("pydantic")
 
     @attrs.define
     class Attrs:

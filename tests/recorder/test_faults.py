@@ -105,6 +105,15 @@ def test_strict_mode_raises_before_the_function_starts(project, monkeypatch):
     assert not ran
 
 
+def test_strict_mode_as_an_argument(project):
+    (project.root / "vault").write_text("in the way")
+    for strict in (rk.monitor(strict=True)(lambda: 1), rk.Artifact("o", strict=True)(lambda o="a": 1)):
+        with pytest.raises(errors.RecordingError):
+            strict()
+    with pytest.raises(errors.RecordingError), rk.run("r", strict=True):
+        raise AssertionError("must not run")
+
+
 def test_a_vault_that_cannot_be_made_is_told_in_one_line(project):
     (project.root / "vault").write_text("in the way")
     with pytest.warns(errors.RecordingWarning, match="vault") as caught:
