@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 from reprokit.errors import GitError
 
@@ -159,8 +160,7 @@ def open_repository(root: str | os.PathLike[str]) -> git.Repo:
 # --- where -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A repository on disk, found without running git."""
 
     top: Path  # working tree, or the repository itself when bare
@@ -236,8 +236,7 @@ def filter_switches(place: Place) -> tuple[str, ...]:
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A path that differs from HEAD."""
 
     path: str
@@ -246,8 +245,7 @@ class Entry:
     origin: str | None = None  # before a rename
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """What one ``git status`` tells."""
 
     oid: str | None  # None: no commit yet

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from reprokit.errors import SettingsError
 
@@ -24,8 +25,7 @@ _OTHER_VARIABLES = {"REPROKIT_ROOT", "REPROKIT_PARENT", "REPROKIT_RUN_DIR"}
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha3")
 
 
-@dataclass(frozen=True, slots=True)
-class FileRule:
+class FileRule(msgspec.Struct, frozen=True):
     """What to do with a file: hash it, copy it or move it into the run folder."""
 
     hash: Literal["md5", "sha1", "sha256", "sha3"] | None = None
@@ -33,8 +33,7 @@ class FileRule:
     move: bool = False
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """All settings of a project.
 
     Attributes
@@ -57,9 +56,9 @@ class Settings:
     include_cpu: bool = True
     pre_capture_commands: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ()
-    capture_files: Mapping[str, FileRule] = field(default_factory=dict)
-    repositories: Mapping[str, str] = field(default_factory=dict)
-    items: Mapping[str, Mapping[str, FileRule]] = field(default_factory=dict)
+    capture_files: Mapping[str, FileRule] = {}
+    repositories: Mapping[str, str] = {}
+    items: Mapping[str, Mapping[str, FileRule]] = {}
     dirty: Literal["tracked", "source", "all"] = "source"
     allow_dirty: bool = False
     strict: bool = False
@@ -104,7 +103,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
             document = document.get("tool", {}).get("reprokit")
         if document is not None:
             prefix = "tool.reprokit." if name == "pyproject.toml" else ""
-            settings = _from_document(replace(settings, source=path), document, prefix)
+            settings = _from_document(msgspec.structs.replace(settings, source=path), document, prefix)
             break
     return _from_environment(settings, environ)
 
@@ -194,18 +193,20 @@ def _bytes(path: Path) -> bytes:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
     import tomllib
 
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise SettingsError(str(path), "", f"not UTF-8 at byte {error.start}; TOML files are UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(str(path), "", f"not TOML: {error}") from error
-    except OSError as error:
-        raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
 
 
 # --- values --------------------------------------------------------------------------------------------------------
@@ -362,7 +363,7 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
         )
         for name, item in source.table("monitor.item", monitor.get("item", {})).items()
     }
-    return replace(settings, **changes)
+    return msgspec.structs.replace(settings, **changes)
 
 
 def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -401,7 +402,7 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
             changes[_field(key)] = check("", value)
         except SettingsError as error:
             raise SettingsError(f"environment variable {name}", "", error.args[2]) from None
-    return replace(settings, **changes) if changes else settings
+    return msgspec.structs.replace(settings, **changes) if changes else settings
 
 
 def _field(key: str) -> str:

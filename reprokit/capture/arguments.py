@@ -11,8 +11,9 @@ import pathlib
 import re
 import types
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit.model import digest as digests
 
@@ -41,8 +42,7 @@ _TEXTUAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """A call as the record has it."""
 
     args: list[Any]

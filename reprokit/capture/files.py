@@ -6,8 +6,9 @@ import hashlib
 import os
 import shutil
 import stat as modes
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit.model import digest as digests
 from reprokit.model.records import FileInfo
@@ -21,8 +22,7 @@ _SMALL = 1 << 14  # bytes
 _BLOCK = 1 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """What the file system says of a file, or of all that is in a folder; equal stamps mean: not written."""
 
     is_dir: bool

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat as modes
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,15 +27,13 @@ Dirty = Literal["tracked", "source", "all"]
 _MOST_NAMES = 1_000  # changed files that a record lists; the count is exact
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A question to git that is under way."""
 
     result: Callable[[], GitInfo | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """A patch that was written."""
 
     digest: str

@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit import git
 from reprokit.code import source
@@ -57,13 +58,12 @@ _SCANNED = 200_000  # bytes up to which a text file is looked through for secret
 KIND = "reprokit/tree/1"
 
 
-@dataclass(slots=True)
-class _Listing:
+class _Listing(msgspec.Struct):
     """What differs between the index and the disk, sorted out."""
 
-    add: list[str] = field(default_factory=list)
-    remove: list[str] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    add: list[str] = []
+    remove: list[str] = []
+    left_out: list[LeftOut] = []
 
 
 class TreeStore:

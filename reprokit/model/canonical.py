@@ -17,7 +17,6 @@ import pathlib
 import sys
 import types
 import uuid
-from argparse import Namespace
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
@@ -220,7 +219,8 @@ def _opened(value: Any) -> Any:
     """Give the fields of a model, or None when it is no model."""
     if isinstance(value, type):
         return None
-    if isinstance(value, (Namespace, types.SimpleNamespace)):
+    argparse = sys.modules.get("argparse")
+    if isinstance(value, types.SimpleNamespace) or (argparse is not None and isinstance(value, argparse.Namespace)):
         return dict(vars(value))
     if is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in fields(value)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from reprokit.errors import NamingError
 
@@ -20,8 +21,7 @@ _INNER = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,6}\Z")  # ".tar", ".nii", ".csv"; 
 _FIELD = re.compile(r"\{(stem|commit|hash|ext)(?::(\d+))?\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """A tagged name, taken apart."""
 
     stem: str

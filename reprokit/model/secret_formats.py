@@ -117,9 +117,9 @@ def replace(text: str, by: str, is_secret_name: Callable[[str], bool]) -> tuple[
     """Replace what looks like a secret; give the text back with how many there were."""
     count = 0
     if _LONG.search(text):
-        for literals, pattern in _compiled():
+        for _, literals, pattern in FORMATS:
             if any(literal in text for literal in literals):
-                text, found = pattern.subn(by, text)
+                text, found = _compiled(pattern).subn(by, text)
                 count += found
     if "://" in text and "@" in text:
         text, found = _USER_INFO.subn(rf"\1{by}@", text)
@@ -142,8 +142,8 @@ def replace(text: str, by: str, is_secret_name: Callable[[str], bool]) -> tuple[
         head = match.group(0)[: match.start("value") - match.start()]
         return f"{head}{quote}{by}{quote}"
 
-    for pattern in (_ASSIGNED, _OPTION):
-        text = pattern.sub(assigned, text)
+    for named in (_ASSIGNED, _OPTION):
+        text = named.sub(assigned, text)
     return text, count
 
 
@@ -151,11 +151,11 @@ def find(text: str) -> list[str]:
     """Name the formats that occur in `text`; names and assignments are not looked at."""
     return [
         name
-        for (name, literals, _), (_, pattern) in zip(FORMATS, _compiled(), strict=True)
-        if any(literal in text for literal in literals) and pattern.search(text)
+        for name, literals, pattern in FORMATS
+        if any(literal in text for literal in literals) and _compiled(pattern).search(text)
     ]
 
 
 @cache
-def _compiled() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    return tuple((literals, re.compile(pattern)) for _, literals, pattern in FORMATS)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)  # one at a time, when its literal occurs: all of them take milliseconds

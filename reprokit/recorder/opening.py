@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit.capture import config as configs
 from reprokit.capture import files
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 EMPTY_HASH = canonical.config_hash({})
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(msgspec.Struct):
     """What is settled before a run starts."""
 
     args: tuple[Any, ...]

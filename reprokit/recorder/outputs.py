@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit.capture import files
 from reprokit.errors import ArtifactExistsError, MissingKeywordError, NamingError, ReprokitError
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(msgspec.Struct, frozen=True):
     """What goes into the names of one ``@Artifact``."""
 
     commit: str
@@ -34,8 +34,7 @@ class Naming:
     sidecar: bool
 
 
-@dataclass(slots=True)
-class Expected:
+class Expected(msgspec.Struct):
     """An output that a run was told to write, and what stood there before."""
 
     path: str  # absolute

@@ -16,7 +16,7 @@ Exists = Literal["replace", "keep", "error"]
 Refresh = Literal["process", "call"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ArtifactSpec:
     """One ``@Artifact``; None means: as the settings say."""
 
@@ -30,7 +30,7 @@ class ArtifactSpec:
     sidecar: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MonitorSpec:
     """One ``@monitor``."""
 
@@ -40,7 +40,7 @@ class MonitorSpec:
     captures: tuple[Capture, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SnapshotSpec:
     """One ``@snapshot_code``."""
 
@@ -48,7 +48,7 @@ class SnapshotSpec:
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All that the decorators of one stack ask for; None means: as the settings say."""
 
@@ -69,7 +69,7 @@ class Plan:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """What runs: a function, a block or a command."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from reprokit._version import __version__
 from reprokit.capture import arguments, environment, host, random
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEnd:
+class CommandEnd(msgspec.Struct, frozen=True):
     """How a monitored command ended."""
 
     exit_code: int
