@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 import enum
-import fractions
 import math
 import pathlib
 import re
 import types
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,12 +31,10 @@ _TEXTUAL = (
     dt.date,
     dt.time,
     dt.timedelta,
-    decimal.Decimal,
-    fractions.Fraction,
-    uuid.UUID,
     complex,
     range,
 )
+_TEXTUAL_NAMES = frozenset(("decimal.Decimal", "fractions.Fraction", "uuid.UUID"))  # their modules need not be loaded
 
 
 class Arguments(msgspec.Struct, frozen=True):
@@ -137,7 +132,7 @@ def _other(value: Any, kind: type) -> Any:
     name = _name(kind)
     if isinstance(value, enum.Enum):
         return _tagged(name, name=value.name, value=describe(value.value)[0])
-    if isinstance(value, _TEXTUAL):
+    if isinstance(value, _TEXTUAL) or name in _TEXTUAL_NAMES:
         return _tagged(name, text=_clean(_cut(str(value))))
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)

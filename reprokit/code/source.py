@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Files that are secrets by name.  Their content never leaves its place.
-_SECRET_NAME = re.compile(
+_SECRET_NAME = (
     r"(?:\.env(?:\..+)?|.*\.env|.*\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk|ovpn|asc\.key)|id_(?:rsa|dsa|ecdsa|ed25519)(?:_.*)?|"
     r"\.netrc|_netrc|\.pgpass|\.pypirc|\.htpasswd|\.git-credentials|\.npmrc|\.dockercfg|credentials(?:\.json|\.ya?ml|\.toml|\.ini)?|"
-    r"client_secret.*\.json|service[-_]account.*\.json|secrets?\.(?:json|ya?ml|toml|ini|env|txt)|.*\.tfstate(?:\.backup)?|token\.json)\Z",
-    re.IGNORECASE,
+    r"client_secret.*\.json|service[-_]account.*\.json|secrets?\.(?:json|ya?ml|toml|ini|env|txt)|.*\.tfstate(?:\.backup)?|token\.json)\Z"
 )
-_EXAMPLE = re.compile(r".*\.(?:example|sample|template|dist|pub)\Z", re.IGNORECASE)
+_EXAMPLE = r".*\.(?:example|sample|template|dist|pub)\Z"
 _DERIVED_FOLDERS = frozenset(("__pycache__", ".git"))
 _DERIVED_SUFFIXES = (".pyc", ".pyo", naming.SIDECAR)
 _TEMPORARY = re.compile(r"\.[0-9]+-[0-9]+-[0-9a-f]{8}-.*\.tmp\Z", re.DOTALL)  # a side-car that is being written
@@ -28,7 +27,8 @@ _TEMPORARY = re.compile(r"\.[0-9]+-[0-9]+-[0-9a-f]{8}-.*\.tmp\Z", re.DOTALL)  # 
 def is_secret(path: str) -> bool:
     """Tell whether a file is a secret by its name (``.env``, private keys)."""
     name = path.rpartition("/")[2]
-    return _SECRET_NAME.match(name) is not None and _EXAMPLE.match(name) is None
+    # Compiled by `re` when first asked: most processes never look at a file's name.
+    return re.match(_SECRET_NAME, name, re.IGNORECASE) is not None and re.match(_EXAMPLE, name, re.IGNORECASE) is None
 
 
 def is_derived(path: str, template: str | None = None) -> bool:

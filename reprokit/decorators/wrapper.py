@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import wrapt
@@ -30,8 +29,8 @@ class Stack:
         self.inner = frozenset(id(stack) for stack in behind)
         self.whole = plan  # with what decorators behind a foreign one ask for; those rewrite their paths themselves
         for stack in behind:
-            unnamed = tuple(replace(spec, names=()) for spec in stack.plan.artifacts)
-            self.whole = self.whole.joined(replace(stack.plan, artifacts=unnamed))
+            unnamed = tuple(spec._replace(names=()) for spec in stack.plan.artifacts)
+            self.whole = self.whole.joined(stack.plan._replace(artifacts=unnamed))
         self.subjects: dict[bool, Any] = {}
 
     def __call__(self, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -8,15 +8,12 @@ that begins with ``$reprokit:``; a mapping of the user's own that has such a key
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 import enum
-import fractions
 import hashlib
 import math
 import pathlib
 import sys
 import types
-import uuid
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
@@ -122,6 +119,9 @@ class _Walk:
         for kind, name, form in _SCALARS:
             if isinstance(value, kind):
                 return {f"{TAG}{name}": form(value)}
+        for module, late in _LATE:
+            if module in sys.modules and isinstance(value, getattr(sys.modules[module], late)):
+                return {f"{TAG}{late.lower()}": str(value)}
         if isinstance(value, (bool, int, float, str)):  # subclasses: the value counts
             base = next(t for t in (int, float, str) if isinstance(value, t))
             return self.plain(base(value), place)
@@ -180,11 +180,10 @@ _SCALARS: tuple[tuple[type | tuple[type, ...], str, Any], ...] = (
     (dt.time, "time", lambda v: v.isoformat()),
     (dt.timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
     ((bytes, bytearray), "bytes", lambda v: bytes(v).hex()),
-    (decimal.Decimal, "decimal", str),
-    (fractions.Fraction, "fraction", str),
-    (uuid.UUID, "uuid", str),
     (complex, "complex", lambda v: [_float(v.real), _float(v.imag)]),
 )
+# Types of modules that need not be loaded: where they are not, no value can be one.
+_LATE = (("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID"))
 
 
 def _numpy(value: Any) -> Any:

@@ -93,19 +93,15 @@ FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
 )
 
-_AUTHORIZATION = re.compile(
-    r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?)((?:bearer|basic|token|digest)\s+)?([^\s'\",;]{6,})"
-)
-_BEARER = re.compile(r"(?i)\b(bearer\s+)([A-Za-z0-9_\-.=+/~]{16,})")
-_USER_INFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{1,256}):([^\s/@'\"]{1,256})@")
-_TOKEN_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{20,256})@")
-_ASSIGNED = re.compile(
+_AUTHORIZATION = r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?)((?:bearer|basic|token|digest)\s+)?([^\s'\",;]{6,})"
+_BEARER = r"(?i)\b(bearer\s+)([A-Za-z0-9_\-.=+/~]{16,})"
+_USER_INFO = r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{1,256}):([^\s/@'\"]{1,256})@"
+_TOKEN_USER = r"\b([A-Za-z][A-Za-z0-9+.\-]{1,20}://)([^\s/@:'\"]{20,256})@"
+_ASSIGNED = (
     r"(?P<name>(?<![A-Za-z0-9_\-])-{0,2}[A-Za-z_][A-Za-z0-9_.\-]{1,60})(?P<q>['\"]?)(?P<sep>\s{0,3}(?:=|:|=>)\s{0,3})"
     r"(?P<value>\"[^\"\n]{3,}\"|'[^'\n]{3,}'|[^\s'\"(){}\[\],;&|<>$]{4,})"
 )
-_OPTION = re.compile(
-    r"(?P<name>(?<![^\s'\"])--?[A-Za-z][A-Za-z0-9_\-]{2,60})(?P<sep> +)(?P<value>[^\s'\"\-][^\s'\"]{3,})"
-)
+_OPTION = r"(?P<name>(?<![^\s'\"])--?[A-Za-z][A-Za-z0-9_\-]{2,60})(?P<sep> +)(?P<value>[^\s'\"\-][^\s'\"]{3,})"
 _HINT = re.compile(
     r"(?i)pass|pwd|secret|cred|key|token|auth|cookie|jwt|bearer|otp|mfa|pat\b|connection|session|database|db_?url|webhook"
 )
@@ -122,13 +118,13 @@ def replace(text: str, by: str, is_secret_name: Callable[[str], bool]) -> tuple[
                 text, found = _compiled(pattern).subn(by, text)
                 count += found
     if "://" in text and "@" in text:
-        text, found = _USER_INFO.subn(rf"\1{by}@", text)
-        text, more = _TOKEN_USER.subn(rf"\1{by}@", text)
+        text, found = _compiled(_USER_INFO).subn(rf"\1{by}@", text)
+        text, more = _compiled(_TOKEN_USER).subn(rf"\1{by}@", text)
         count += found + more
     if not _HINT.search(text):
         return text, count
-    text, found = _AUTHORIZATION.subn(lambda m: f"{m[1]}{m[2] or ''}{by}", text)
-    text, more = _BEARER.subn(rf"\1{by}", text)
+    text, found = _compiled(_AUTHORIZATION).subn(lambda m: f"{m[1]}{m[2] or ''}{by}", text)
+    text, more = _compiled(_BEARER).subn(rf"\1{by}", text)
     count += found + more
 
     def assigned(match: re.Match[str]) -> str:
@@ -143,7 +139,7 @@ def replace(text: str, by: str, is_secret_name: Callable[[str], bool]) -> tuple[
         return f"{head}{quote}{by}{quote}"
 
     for named in (_ASSIGNED, _OPTION):
-        text = named.sub(assigned, text)
+        text = _compiled(named).sub(assigned, text)
     return text, count
 
 

@@ -84,7 +84,8 @@ class OpenRun:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take in the decorators further down the same stack, beyond a foreign one; give the rewritten arguments."""
         trunk = self.trunk
-        more = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, self.faults)
+        known = self.context.artifacts  # a foreign decorator may call the function again
+        more = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, self.faults, known)
         self.context.artifacts.extend(more.expected)
         return more.args, more.kwargs
 
@@ -98,8 +99,8 @@ class OpenRun:
         commit = opening.commit_of(trunk.facts, self.faults, tree=True)
         how = opening.naming_of(spec, commit, context.config_hash, trunk.project)
         requested = os.fspath(path)
-        if any(known.requested == requested and known.naming == how for known in context.artifacts):
-            return Path(outputs.tagged_path(requested, how))  # asked for again: what is there by now is this run's own
+        if outputs.expected_already(requested, how, context.artifacts):
+            return Path(outputs.tagged_path(requested, how))
         tagged, expected = outputs.expect(requested, None, how, trunk.project, self.faults)
         context.artifacts.append(expected)
         return Path(tagged)

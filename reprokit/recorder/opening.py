@@ -14,6 +14,8 @@ from reprokit.model import canonical
 from reprokit.recorder import outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reprokit.recorder.facts import Facts
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.plan import ArtifactSpec, Plan, Subject
@@ -42,6 +44,7 @@ def settle(
     project: Project,
     facts: Facts,
     faults: Faults,
+    known: Iterable[outputs.Expected] = (),
 ) -> Opened:
     """Name the outputs of a call.
 
@@ -71,14 +74,22 @@ def settle(
             opened.config, opened.config_hash = value, digest
         if spec.names:
             how = naming_of(spec, opened.commit, digest, project)
-            _rewrite(spec, subject, how, opened, project, faults)
+            _rewrite(spec, subject, how, opened, project, faults, known)
     return opened
 
 
 def _rewrite(
-    spec: ArtifactSpec, subject: Subject, how: outputs.Naming, opened: Opened, project: Project, faults: Faults
+    spec: ArtifactSpec,
+    subject: Subject,
+    how: outputs.Naming,
+    opened: Opened,
+    project: Project,
+    faults: Faults,
+    known: Iterable[outputs.Expected],
 ) -> None:
     def name_path(requested: str, keyword: str | None) -> str:
+        if outputs.expected_already(requested, how, known):
+            return outputs.tagged_path(requested, how)
         tagged, expected = outputs.expect(requested, keyword, how, project, faults)
         opened.expected.append(expected)
         return tagged

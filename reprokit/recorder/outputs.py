@@ -16,7 +16,7 @@ from reprokit.recorder import sidecars
 from reprokit.vault import blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.plan import ArtifactSpec, Subject
@@ -44,7 +44,7 @@ class Expected(msgspec.Struct):
     before: files.Stamp | None = None
     earlier_digest: str | None = None  # what the side-car there says, or what stood there
     earlier_run: str | None = None
-    earlier_known: bool = False
+    unsigned: bool = False  # no side-car says which run made what stood there
 
 
 def rewrite(
@@ -84,7 +84,7 @@ def _tagged(value: Any, keyword: str, subject: Subject, name_path: Callable[[str
     if isinstance(value, str) and value:
         return name_path(value, keyword)
     if isinstance(value, Path):
-        return type(value)(name_path(_text(value), keyword))
+        return type(value)(name_path(str(value), keyword))
     if isinstance(value, bytes) and value:
         return os.fsencode(name_path(os.fsdecode(value), keyword))
     if isinstance(value, os.PathLike):
@@ -104,8 +104,9 @@ def _tagged(value: Any, keyword: str, subject: Subject, name_path: Callable[[str
     )
 
 
-def _text(path: Path) -> str:
-    return str(path)
+def expected_already(requested: str, how: Naming, known: Iterable[Expected]) -> bool:
+    """Tell whether a run expects this output by now; what lies there is then its own."""
+    return any(other.requested == requested and other.naming == how for other in known)
 
 
 def tagged_path(requested: str, how: Naming) -> str:
@@ -145,7 +146,7 @@ def expect(requested: str, keyword: str | None, how: Naming, project: Project, f
             expected.earlier_digest, expected.earlier_run = earlier.artifact.digest, earlier.run_id
         else:
             expected.earlier_digest, _ = files.digest_path(expected.path)
-            expected.earlier_known = True
+            expected.unsigned = True
     return tagged, expected
 
 
@@ -165,18 +166,21 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
     A file that stood there before and did not change was *used*; one that is new or was written is *generated*.
     """
     how = expected.naming
-    facts = {
-        "path": project.relative(expected.path),
-        "requested": expected.requested,
-        "keyword": expected.keyword,
-        "commit": how.commit,
-        "config_hash": how.config_hash,
-    }
+    record = ArtifactRecord(
+        path=project.relative(expected.path),
+        digest=None,
+        size=None,
+        role="missing",
+        requested=expected.requested,
+        keyword=expected.keyword,
+        commit=how.commit,
+        config_hash=how.config_hash,
+    )
     after = None
     with faults.at(f"artifact {expected.requested}"):
         after = files.stamp(expected.path)
     if after is None:
-        return ArtifactRecord(digest=None, size=None, role="missing", **facts)  # type: ignore[arg-type]
+        return record
     used = expected.before == after
     digest = size = blob = None
     with faults.at(f"artifact {expected.requested}"):
@@ -185,17 +189,18 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
             project.ensure_vault()
             blobs.keep(project.vault.blobs, Path(expected.path), digest)
             blob = digest
-    differs = replaced = None
-    if not used and expected.earlier_digest and digest and expected.earlier_digest != digest:
+    replaced = None
+    if not used and digest and expected.earlier_digest != digest:
         replaced = expected.earlier_digest
-        differs = expected.earlier_run or (None if not expected.earlier_known else "unknown")
+    differs = expected.earlier_run or ("unknown" if expected.unsigned else None) if replaced else None
     if differs:
         whose = f"run {differs[:8]}" if differs != "unknown" else "an earlier run"
         faults.notes.append(
-            f"{facts['path']} differs from what {whose} made under the same tag: same code, same config, another result; "
+            f"{record.path} differs from what {whose} made under the same tag: same code, same config, another result; "
             "put what it depends on into config= or args=, or look for randomness"
         )
-    return ArtifactRecord(
+    return msgspec.structs.replace(
+        record,
         digest=digest,
         size=size,
         role="used" if used else "generated",
@@ -203,5 +208,4 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
         blob=blob,
         replaced=replaced,
         differs_from=differs,
-        **facts,  # type: ignore[arg-type]
     )

@@ -1,10 +1,13 @@
-"""What a stack of decorators asks for, and what it is put on: frozen values, made once at decoration."""
+"""What a stack of decorators asks for, and what it is put on: frozen values, made once at decoration.
+
+Named tuples, for defining them takes a tenth of what it takes to define dataclasses, and every script pays that.
+"""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,12 +15,13 @@ if TYPE_CHECKING:
     from reprokit.model.records import Kind
     from reprokit.protocols import Capture
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 Exists = Literal["replace", "keep", "error"]
 Refresh = Literal["process", "call"]
 
 
-@dataclass(frozen=True)
-class ArtifactSpec:
+class ArtifactSpec(NamedTuple):
     """One ``@Artifact``; None means: as the settings say."""
 
     names: tuple[str, ...] = ()
@@ -30,8 +34,7 @@ class ArtifactSpec:
     sidecar: bool | None = None
 
 
-@dataclass(frozen=True)
-class MonitorSpec:
+class MonitorSpec(NamedTuple):
     """One ``@monitor``."""
 
     items: tuple[str, ...] = ()
@@ -40,16 +43,14 @@ class MonitorSpec:
     captures: tuple[Capture, ...] = ()
 
 
-@dataclass(frozen=True)
-class SnapshotSpec:
+class SnapshotSpec(NamedTuple):
     """One ``@snapshot_code``."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """All that the decorators of one stack ask for; None means: as the settings say."""
 
     artifacts: tuple[ArtifactSpec, ...] = ()
@@ -69,8 +70,7 @@ class Plan:
         )
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """What runs: a function, a block or a command."""
 
     kind: Kind
@@ -79,8 +79,8 @@ class Subject:
     source_file: str | None = None
     source_line: int | None = None
     parameters: tuple[str, ...] = ()
-    positions: Mapping[str, int] = field(default_factory=dict)  # parameter -> index among the positional ones
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    positions: Mapping[str, int] = _NOTHING  # parameter -> index among the positional ones
+    defaults: Mapping[str, Any] = _NOTHING
     signature: inspect.Signature | None = None
     keywords: bool = False  # takes **kwargs
     command: tuple[str, ...] | None = None

@@ -254,15 +254,17 @@ def test_a_foreign_decorator_that_calls_twice_stays_in_the_run(project):
 
     @rk.monitor
     @retry
-    @rk.Artifact("outpath")
+    @rk.Artifact("outpath", exists="error")
     def f(outpath):
         calls.append(outpath)
+        plain_body(1, outpath)
         if len(calls) == 1:
             raise ZeroDivisionError
-        return plain_body(1, outpath)
 
     f("foo.txt")
     assert len(calls) == 2
+    assert calls[0] == calls[1]
+    assert len(project.post()["artifacts"]) == 1
     assert len(project.folders) == 1
     assert project.steps() == []
     assert project.post()["status"] == "complete"
