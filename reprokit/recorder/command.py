@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from reprokit.errors import MissingKeywordError
+from reprokit.errors import NamingError
 from reprokit.recorder.plan import Subject
 from reprokit.recorder.root import CommandEnd, RootRun, prepare_root
 from reprokit.recorder.start import PARENT, announcement
@@ -46,23 +46,24 @@ def run_command(plan: Plan, args: Sequence[str], artifacts: Sequence[str]) -> in
     if folder is not None:
         environment[PARENT] = announcement(run.context.root_id, run.context.run_id, folder)
         environment["REPROKIT_RUN_DIR"] = environment["CAPSULE_DIR"] = str(folder)
-    try:
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-    except OSError as error:
-        code = 127 if isinstance(error, FileNotFoundError) else 126
-        said = f"reprokit: {args[0]}: {error.strerror}\n"
-        sys.stderr.write(said)
-        run.close("failed", command=CommandEnd(exit_code=code, stdout="", stderr=said))
-        return code
-    streams = [
-        Stream(process.stdout, sys.stdout.buffer, run, "stdout"),
-        Stream(process.stderr, sys.stderr.buffer, run, "stderr"),
-    ]
-    with _forwarding(process) as received:
+    with _Forwarding() as signals:
+        try:
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        except OSError as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            said = f"reprokit: {args[0]}: {error.strerror}\n"
+            sys.stderr.write(said)
+            run.close("failed", command=CommandEnd(exit_code=code, stdout="", stderr=said))
+            return code
+        signals.forward_to(process)
+        streams = [
+            Stream(process.stdout, sys.stdout.buffer, run, "stdout"),
+            Stream(process.stderr, sys.stderr.buffer, run, "stderr"),
+        ]
         returncode, usage = _wait(process)
     for stream in streams:
         stream.finish()
-    status, reason = _status(returncode, received)
+    status, reason = _status(returncode, signals.received)
     run.close(
         status,
         reason=reason,
@@ -80,7 +81,7 @@ def _tag(run: RootRun, argv: list[str], artifacts: Sequence[str]) -> list[str]:
     """Replace each artifact among the arguments (``plot.png``, ``--out=plot.png``) by its tagged path."""
     for wanted in artifacts:
         if not any(arg == wanted or arg.endswith(f"={wanted}") for arg in argv[1:]):
-            raise MissingKeywordError(argv[0], wanted, tuple(argv[1:6]))
+            raise NamingError(wanted, f"--artifact names no argument of the command: {' '.join(argv[:6])}")
         tagged = str(run.context.artifact(wanted))
         argv = argv[:1] + [
             tagged if arg == wanted else arg[: -len(wanted)] + tagged if arg.endswith(f"={wanted}") else arg
@@ -146,33 +147,43 @@ class Stream:
         return text + f"\n... {more} more bytes in {self._name}.txt" if more > 0 else text
 
 
-class _forwarding:  # noqa: N801 - a context manager in disguise
-    """Hands signals on to the command.
+class _Forwarding:
+    """Hands signals on to the command, those that came before it started too.
 
     A terminal sends Ctrl-C to the whole foreground group, so the command has it already; only what comes from elsewhere
     is forwarded then.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._received: list[str] = []
+    def __init__(self) -> None:
+        self.received: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> list[str]:
+    def __enter__(self) -> Self:
         for name in _FORWARDED:
             number = getattr(signal, name, None)
             if number is not None:
-                self._before[number] = signal.signal(number, self._forward)
-        return self._received
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _forward(self, number: int, _frame: Any) -> None:
+    def forward_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Name the command, once it is there."""
+        self._process = process
+        for name in self.received:
+            self._send(signal.Signals[name])
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
-        self._received.append(name)
+        self.received.append(name)
         if not (name in _FROM_TERMINAL and _in_foreground()):
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        if self._process is not None:
             try:
                 self._process.send_signal(number)
             except OSError:  # it has just ended

@@ -196,7 +196,8 @@ def test_methods_of_all_kinds(project, name):
     assert len(project.folders) == 1
     assert [a["path"] for a in project.post()["artifacts"]] == [path]
     assert project.pre()["function"].startswith(f"{__name__}.Base.")
-    assert all(arg in (1, "foo.txt") for arg in project.pre()["args"])
+    # From Python 3.13 on, a classmethod hands the class to what it wraps as an ordinary argument.
+    assert all(arg in (1, "foo.txt") for arg in project.pre()["args"] if not isinstance(arg, dict))
 
 
 def test_super_call_is_a_child_run(project):
