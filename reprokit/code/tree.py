@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reprokit import git
-from reprokit.code import source
+from reprokit.code import left_out, source
 from reprokit.errors import GitError
 from reprokit.model import digest as digests
 from reprokit.model.records import LeftOut, SnapshotInfo
@@ -54,7 +54,6 @@ _AUTHOR = {
     "GIT_COMMITTER_DATE": "1000000000 +0000",
 }
 _WAIT = 20.0  # seconds for another process that keeps the same tree
-_SCANNED = 200_000  # bytes up to which a text file is looked through for secrets
 KIND = "reprokit/tree/1"
 
 
@@ -150,7 +149,7 @@ class TreeStore:
             environ=environ,
             switches=switches,
         )
-        forced = _tracked_though_ignored(root)
+        forced = left_out.tracked_though_ignored(root)
         vault_inside = source.relative_to(vault, root) if vault is not None else None
         out = walk.output().decode("utf-8", "surrogateescape").split("\0")
         states: dict[str, str] = {}
@@ -170,13 +169,13 @@ class TreeStore:
             elif path.endswith("/") or (
                 os.path.isdir(os.path.join(root, path)) and not os.path.islink(os.path.join(root, path))
             ):
-                listing.left_out.append(_nested(root, path.rstrip("/")))
+                listing.left_out.append(left_out.nested(root, path.rstrip("/")))
             elif (
                 state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs)
             ) or not source.chosen(path, include, exclude):
                 continue
             else:
-                reason = _left_out(root, path, max_file_size, known)
+                reason = left_out.why_left_out(root, path, max_file_size, known)
                 if reason is None:
                     listing.add.append(path)
                 else:
@@ -200,7 +199,7 @@ class TreeStore:
         for path in (*listing.remove, *listing.add):
             warnings.pop(path, None)
         for path in listing.add:
-            found = _secrets_in(os.path.join(root, path))
+            found = left_out.secrets_in(os.path.join(root, path))
             if found:
                 warnings[path] = found
         return warnings
@@ -367,72 +366,6 @@ class TreeStore:
             scratch.write_bytes(data)
             os.replace(scratch, target)
         return target
-
-
-def _tracked_though_ignored(root: Path) -> set[str]:
-    """List files that the user committed although an exclude file names them: they are part of the tree."""
-    place = git.locate(root)
-    if place is None or place.bare:
-        return set()
-    try:
-        out = git.run(root, "ls-files", "-z", "-c", "-i", "--exclude-standard")
-    except GitError:
-        return set()
-    return {path for path in out.decode("utf-8", "surrogateescape").split("\0") if path}
-
-
-def _left_out(root: Path, path: str, max_file_size: int, known: dict[str, Any]) -> LeftOut | None:
-    shown = printable(path)
-    if source.is_secret(path):
-        return LeftOut(path=shown, reason="secret by name")
-    absolute = os.path.join(root, path)
-    try:
-        stat = os.lstat(absolute)
-    except FileNotFoundError:
-        return None  # gone since the walk; git passes over it as well
-    except OSError as error:
-        return LeftOut(path=shown, reason=f"unreadable: {error.strerror}")
-    if os.path.islink(absolute):
-        return None
-    if not os.path.isfile(absolute):
-        return LeftOut(path=shown, reason="no regular file")
-    if stat.st_size > max_file_size:
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        large = known.setdefault("large", {})  # a digest of gigabytes is worth remembering
-        if large.get(shown, [None])[0] != stamp:
-            large[shown] = [stamp, _digest(absolute)]
-        return LeftOut(path=shown, reason="larger than max-file-size", size=stat.st_size, digest=large[shown][1])
-    return None if os.access(absolute, os.R_OK) else LeftOut(path=shown, reason="unreadable: Permission denied")
-
-
-def _nested(root: Path, path: str) -> LeftOut:
-    """Describe a nested repository by the commit that is checked out there."""
-    try:
-        commit = git.run(root / path, "rev-parse", "HEAD").decode().strip()
-    except GitError:
-        commit = ""
-    return LeftOut(path=printable(path), reason=f"nested repository{' at ' + commit if commit else ''}")
-
-
-def _digest(path: str) -> str | None:
-    try:
-        with open(path, "rb") as stream:
-            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    except OSError:
-        return None
-
-
-def _secrets_in(path: str) -> list[str]:
-    from reprokit.model import redact
-
-    try:
-        if os.path.islink(path) or os.path.getsize(path) > _SCANNED:
-            return []
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError:
-        return []
-    return [] if b"\0" in data else redact.find(data.decode(errors="replace"))
 
 
 def _read_state(path: Path) -> dict[str, Any]:

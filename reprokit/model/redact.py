@@ -2,198 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
 
-from reprokit.model import secret_formats
+from reprokit.model import secret_formats, secret_names
 
 REDACTED = "<redacted>"
-
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-_SECRET_WORDS = frozenset(
-    [
-        "password",
-        "passwd",
-        "passwort",
-        "pwd",
-        "passphrase",
-        "passcode",
-        "secret",
-        "secrets",
-        "credential",
-        "credentials",
-        "cred",
-        "creds",
-        "apikey",
-        "authtoken",
-        "accesstoken",
-        "privatekey",
-        "secretkey",
-        "accesskey",
-        "pat",
-        "htpasswd",
-        "authorization",
-        "cookie",
-        "jwt",
-        "bearer",
-        "otp",
-        "mfa",
-    ]
-)
-_SECRET_PAIRS = frozenset(
-    [
-        "api key",
-        "access key",
-        "private key",
-        "secret key",
-        "signing key",
-        "encryption key",
-        "session key",
-        "account key",
-        "auth key",
-        "master key",
-        "license key",
-        "deploy key",
-        "ssh key",
-        "storage key",
-        "subscription key",
-        "webhook url",
-        "connection string",
-        "client secret",
-        "session id",
-        "session cookie",
-        "refresh token",
-        "database url",
-        "db url",
-        "service key",
-        "shared key",
-        "app key",
-    ]
-)
-_TOKEN = frozenset(("token", "tokens"))
-# Words beside "token" that make it a piece of text instead of a key.
-_COUNTED = frozenset(
-    [
-        "num",
-        "n",
-        "max",
-        "min",
-        "count",
-        "counts",
-        "size",
-        "length",
-        "len",
-        "total",
-        "per",
-        "id",
-        "ids",
-        "type",
-        "types",
-        "vocab",
-        "special",
-        "pad",
-        "padding",
-        "eos",
-        "bos",
-        "unk",
-        "mask",
-        "sep",
-        "cls",
-        "start",
-        "end",
-        "stop",
-        "index",
-        "embedding",
-        "embeddings",
-        "limit",
-        "budget",
-        "rate",
-        "usage",
-        "prompt",
-        "completion",
-        "input",
-        "output",
-        "context",
-        "new",
-        "generated",
-        "text",
-        "word",
-        "sub",
-        "subword",
-        "next",
-        "last",
-        "first",
-        "special",
-        "batch",
-        "used",
-        "cached",
-        "tokens",
-        "probs",
-        "logits",
-        "loss",
-        "mean",
-        "kind",
-        "position",
-        "positions",
-        "dim",
-        "classifier",
-        "merge",
-        "merges",
-        "pattern",
-        "regex",
-        "split",
-        "added",
-        "chat",
-        "image",
-        "audio",
-        "video",
-        "patch",
-        "class",
-        "time",
-        "step",
-    ]
-)
-# Words after a secret word that make it a fact about the secret instead of the secret.
-_ABOUT = frozenset(
-    [
-        "length",
-        "len",
-        "count",
-        "size",
-        "policy",
-        "field",
-        "fields",
-        "strength",
-        "min",
-        "max",
-        "attempts",
-        "expiry",
-        "expires",
-        "age",
-        "required",
-        "enabled",
-        "hint",
-        "file",
-        "path",
-        "name",
-        "names",
-        "tested",
-        "type",
-        "reset",
-        "prompt",
-        "score",
-        "dir",
-        "location",
-        "url",
-        "uri",
-        "rotation",
-        "ttl",
-        "timeout",
-        "version",
-        "format",
-    ]
-)
 
 
 class Redactor:
@@ -215,7 +28,9 @@ class Redactor:
 
     def is_secret_name(self, name: str) -> bool:
         """Tell whether what has this name is a secret; ``num_tokens`` is none, ``api_token`` is."""
-        return name.lower() in self._extra or _is_secret(name) if self._extra else _is_secret(name)
+        return (
+            name.lower() in self._extra or secret_names.is_secret(name) if self._extra else secret_names.is_secret(name)
+        )
 
     def value(self, name: str, value: Any) -> tuple[Any, list[str]]:
         """Take secrets out of a JSON-like value; give it back with the places where they were."""
@@ -371,25 +186,6 @@ class StreamRedactor:
             if not begins and not self._in_key and b"-----END" not in line:
                 kept.append(line)
         return b"".join(kept)
-
-
-@lru_cache(maxsize=4096)
-def _is_secret(name: str) -> bool:
-    if len(name) > 200 or name in ("PWD", "OLDPWD"):  # the shell's working folders
-        return False
-    words = [word.lower() for word in _WORDS.findall(name)]
-    for index, word in enumerate(words):
-        after = words[index + 1 :]
-        pair = f"{word} {after[0]}" if after else ""
-        if word in _SECRET_WORDS and not (after and after[0] in _ABOUT):
-            return True
-        if pair in _SECRET_PAIRS and not (len(after) > 1 and after[1] in _ABOUT):
-            return True
-        if word in _TOKEN and not (set(words) & _COUNTED) and not (after and after[0] in _ABOUT):
-            return word == "token" or (
-                len(words) > 1 and words[0] in ("auth", "api", "access", "secret", "refresh", "bearer")
-            )
-    return words == ["auth"] or "".join(words) in _SECRET_WORDS
 
 
 def find(text: str) -> list[str]:
