@@ -43,6 +43,7 @@ def main() -> int:
     found: list[report.Row] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the repositories below are removed then too
     work = Path(tempfile.mkdtemp(prefix="work-", dir=cache))
+    fixtures.spread(work)
     try:
         say("repositories")
         large = 2_000 if options.quick else 20_000

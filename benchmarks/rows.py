@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,13 @@ class Setting:
         """Fewer when it has to be quick."""
         return max(3, number // 4) if self.quick else number
 
+    def places(self, source: Path, names: tuple[str, ...]) -> dict[str, Path]:
+        """Give each contestant a copy of `source`, once the file system makes files in all of them equally fast."""
+        made = fixtures.copies(source, names)
+        dearest = fixtures.settle(list(made.values()), 10 if self.quick else 330)
+        print(f"    making a file takes up to {dearest * 1e6:.0f} us", file=sys.stderr, flush=True)
+        return made
+
 
 def imports(setting: Setting) -> Iterator[Row]:
     """``import reprokit`` beside wrapt alone and the peers, timed inside fresh processes."""
@@ -38,6 +46,9 @@ def imports(setting: Setting) -> Iterator[Row]:
     def timed(environment: Environment, statement: str) -> Callable[[], float]:
         code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
         return lambda: measure.answer([environment.python, "-c", code], setting.work)
+
+    def whole(statement: str) -> Callable[[], float]:
+        return lambda: measure.process([setting.own.python, "-c", statement], setting.work)
 
     names = "import reprokit; reprokit.Artifact, reprokit.monitor, reprokit.snapshot_code, reprokit.run"
     took = measure.in_turn(
@@ -48,6 +59,9 @@ def imports(setting: Setting) -> Iterator[Row]:
             "capsula": timed(setting.peers, "import capsula"),
             "sacred": timed(setting.peers, "import sacred"),
             "mlflow-skinny": timed(setting.peers, "import mlflow"),
+            "whole process": whole(names),
+            "whole process, wrapt": whole("import wrapt"),
+            "bare": whole("pass"),
         },
         setting.rounds(20),
     )
@@ -55,11 +69,14 @@ def imports(setting: Setting) -> Iterator[Row]:
     yield Row("import reprokit and use the decorators' names", took["names"], "import wrapt", took["wrapt"], 1.25)
     for peer in ("capsula", "sacred", "mlflow-skinny"):
         yield Row("import reprokit and use the decorators' names", took["names"], f"import {peer}", took[peer])
+    bare, beside = took["bare"], took["whole process, wrapt"]
+    yield Row("the same, whole process", took["whole process"], "import wrapt", beside)
+    yield Row("the same, less a bare interpreter", took["whole process"] - bare, "import wrapt", beside - bare)
 
 
 def whole_process(setting: Setting) -> Iterator[Row]:
     """A script with one decorated call, over the same script without; each in a repository of its own."""
-    places = fixtures.copies(setting.small, ("script-reprokit", "script-stack", "script-capsula"))
+    places = setting.places(setting.small, ("script-reprokit", "script-stack", "script-capsula"))
     own, peers = setting.own.python, setting.peers.python
 
     def script(python: Path, name: str, place: str) -> Callable[[], float]:
@@ -87,7 +104,7 @@ def root_calls(setting: Setting) -> Iterator[Row]:
     names = ("floor", "reprokit", "reprokit_stack", "capsula", "sacred", "mlflow")
     workers, each = {}, {}
     for size, source in (("20", setting.small), (many, setting.large)):
-        for name, place in fixtures.copies(source, names).items():
+        for name, place in setting.places(source, names).items():
             mine = name.startswith(("reprokit", "floor"))
             workers[f"{name} {size}"] = ((setting.own if mine else setting.peers).python, f"use_{name}", place)
             each[f"{name} {size}"] = 20
@@ -108,12 +125,15 @@ def root_calls(setting: Setting) -> Iterator[Row]:
             "floor: three JSON files",
             took[f"floor {size}"],
         )
-    yield Row(f"root call, {many} files", took[f"reprokit {many}"], "reprokit, 20 files", took["reprokit 20"], 1.2, 0.8)
+    small, large = "reprokit 20", f"reprokit {many}"
+    yield Row(f"root call, {many} files", took[large], "reprokit, 20 files", took[small], 1.2, 0.8)
+    # The disk's part in it need not be the same in both places; what the floor takes there shows it.
+    yield Row(f"floor, {many} files", took[f"floor {many}"], "floor, 20 files", took["floor 20"])
 
 
 def child_calls(setting: Setting) -> Iterator[Row]:
     """Child calls inside an open run."""
-    places = fixtures.copies(setting.small, ("child", "child_bare", "plain", "joblib"))
+    places = setting.places(setting.small, ("child", "child_bare", "plain", "joblib"))
     took = measure.calls(
         {
             "plain": (setting.own.python, "use_plain", places["plain"]),
@@ -125,13 +145,15 @@ def child_calls(setting: Setting) -> Iterator[Row]:
         {"plain": 40, "child": 40, "bare": 200, "joblib": 40},
     )
     yield Row("child call with one artifact", took["child"], "joblib.Memory, a miss", took["joblib"], 0.5)
+    over, joblib = took["child"] - took["plain"], took["joblib"] - took["plain"]
+    yield Row("the same, over the plain function", over, "joblib.Memory, a miss", joblib)
     yield Row("child call without artifact", took["bare"], "100 us", 100e-6, 1.0)
 
 
 def first_call(setting: Setting) -> Iterator[Row]:
     """The first call in a process, beside one ``git status`` and the imports that the call needs."""
     for size, source in (("20", setting.small), (f"{setting.files:,}", setting.large)):
-        (place,) = fixtures.copies(source, (f"first-{size.replace(',', '')}",)).values()
+        (place,) = setting.places(source, (f"first-{size.replace(',', '')}",)).values()
         modules = setting.work / f"modules-{size}.json"
 
         def first(what: str, place: Path = place, modules: Path = modules) -> Callable[[], float]:
@@ -147,7 +169,7 @@ def first_call(setting: Setting) -> Iterator[Row]:
 
 def commands(setting: Setting) -> Iterator[Row]:
     """``reprokit monitor -- true`` beside ``capsula run true``."""
-    places = fixtures.copies(setting.small, ("monitor", "capsula-run"))
+    places = setting.places(setting.small, ("monitor", "capsula-run"))
     took = measure.in_turn(
         {
             "reprokit": lambda: measure.process(
@@ -163,7 +185,7 @@ def commands(setting: Setting) -> Iterator[Row]:
 def memory(setting: Setting) -> Iterator[Row]:
     """Growth of the process over many child calls in one run."""
     calls = 10_000 if setting.quick else 100_000
-    (place,) = fixtures.copies(setting.small, ("memory",)).values()
+    (place,) = setting.places(setting.small, ("memory",)).values()
     grown = measure.answer([setting.own.python, "memory.py", str(calls)], place)
     yield Row(f"memory after {calls:,} child calls", grown, "20 MB", 20e6, 1.0, unit="B")
 

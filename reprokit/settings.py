@@ -6,9 +6,11 @@ stand at the top level.  ``-`` and ``_`` in keys are the same.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 FILES = ("reprokit.toml", "pyproject.toml", "capsula.toml")
 PREFIX = "REPROKIT_"
+_MARKS = (".git", "reprokit.toml", "capsula.toml")  # and a pyproject.toml with our table
 _OTHER_VARIABLES = {"REPROKIT_ROOT", "REPROKIT_PARENT", "REPROKIT_RUN_DIR"}
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha3")
 
@@ -100,7 +103,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         path = root / name
         document = _read(path)
         if name == "pyproject.toml" and document is not None:
-            document = document.get("tool", {}).get("reprokit")
+            tools = document.get("tool")
+            document = tools.get("reprokit") if isinstance(tools, dict) else None
         if document is not None:
             prefix = "tool.reprokit." if name == "pyproject.toml" else ""
             settings = _from_document(msgspec.structs.replace(settings, source=path), document, prefix)
@@ -109,8 +113,9 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 _cache: dict[Path, tuple[Any, Settings]] = {}
-_roots: dict[str, Path] = {}
+_roots: dict[str, tuple[Path, float]] = {}  # working folder -> its root, and when it was looked for
 _last_root: Path | None = None
+_UNMARKED = 1.0  # seconds for which a folder without any mark upwards is taken to stay so
 
 
 def current() -> Settings:
@@ -124,11 +129,14 @@ def current() -> Settings:
     global _last_root
     named = os.environ.get("REPROKIT_ROOT")
     try:
-        place = named or os.getcwd()
-        root = _roots.get(place)
-        if root is None or (not named and not _still(root)):
-            root = Path(os.path.abspath(named)) if named else find_root(Path(place), _script())
-            _roots[place] = root
+        if named:
+            root = _named(os.path.abspath(named))
+        else:
+            place = os.getcwd()
+            known_root = _roots.get(place)
+            if known_root is None or not _still(place, *known_root):
+                known_root = _roots[place] = find_root(Path(place), _script()), time.monotonic()
+            root = known_root[0]
     except FileNotFoundError:  # the working folder was deleted
         script = _script()
         root = _last_root or (find_root(script.parent) if script else Path("/"))
@@ -148,9 +156,20 @@ def _own_variables() -> tuple[tuple[str, str], ...]:
     return tuple((os.fsdecode(name), os.fsdecode(os.environb[name])) for name in os.environb if name.startswith(raw))
 
 
-def _still(root: Path) -> bool:
-    """Tell whether a root found earlier need not be looked for again: it has a mark, and nothing nearer got one."""
-    return os.path.exists(os.path.join(root, ".git")) or any(_stamps(root))
+@functools.lru_cache(maxsize=64)
+def _named(path: str) -> Path:
+    if not os.path.isdir(path):  # it would be made, with a vault in it
+        raise SettingsError("environment variable REPROKIT_ROOT", "", f"{path!r} is no folder")
+    return Path(path)
+
+
+def _still(place: str, root: Path, looked: float) -> bool:
+    """Tell whether a root found earlier need not be looked for again: it has a mark, and the place got none since."""
+    if place != str(root) and any(os.path.exists(os.path.join(place, mark)) for mark in _MARKS):
+        return False
+    if os.path.exists(os.path.join(root, ".git")) or any(_stamps(root)):
+        return True
+    return time.monotonic() - looked < _UNMARKED
 
 
 def _stamps(root: Path) -> tuple[tuple[int, int] | None, ...]:
@@ -199,14 +218,18 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
+    if path.name == "pyproject.toml" and b"reprokit" not in data:
+        return None  # whatever is wrong in it is not ours to tell
     import tomllib
 
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(str(path), "", f"not UTF-8 at byte {error.start}; TOML files are UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(str(path), "", f"not TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(str(path), "", "nested too deeply") from error
 
 
 # --- values --------------------------------------------------------------------------------------------------------
@@ -253,7 +276,10 @@ class _Source:
         if found:
             unit = found[2].lower()
             base = 1024 if unit.endswith("i") else 1000
-            return int(float(found[1]) * base ** ("kmgt".index(unit[0]) + 1 if unit else 0))
+            try:
+                return int(float(found[1]) * base ** ("kmgt".index(unit[0]) + 1 if unit else 0))
+            except OverflowError:
+                raise self.wrong(key, "size; it has too many digits", value) from None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.wrong(key, 'size; give bytes, or text such as "50 MB"', value)
         return value
@@ -343,6 +369,8 @@ def _capture_keys(source: _Source) -> dict[str, Callable[[str, Any], Any]]:
 def _from_document(settings: Settings, document: dict[str, Any], prefix: str) -> Settings:
     source = _Source(str(settings.source), prefix)
     own, capture = _own_keys(source), _capture_keys(source)
+    if not isinstance(document, dict):
+        raise SettingsError(source.name, prefix.rstrip("."), f"{document!r} is no table")
     top = source.known("", document, {*own, "capture", "monitor"})
     changes: dict[str, Any] = {_field(key): own[key](key, value) for key, value in top.items() if key in own}
     table = source.known("capture", source.table("capture", top.get("capture", {})), {*capture, "files", "git"})
@@ -396,8 +424,6 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
             }.get(text.strip().lower(), text)
         elif check == source.strings:
             value = [part.strip() for part in text.split(",") if part.strip()]
-        elif check == source.size and text.isdigit():
-            value = int(text)
         try:
             changes[_field(key)] = check("", value)
         except SettingsError as error:

@@ -16,7 +16,7 @@ def add(a, b):
 def main(calls):
     process = psutil.Process()
     with rk.run("many"):
-        for number in range(2_000):  # what is kept once is there by then
+        for number in range(100):  # what is loaded once is there by then
             add(number, 1)
         gc.collect()
         before = process.memory_info().rss

@@ -8,13 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reprokit.model.records import Package
-from reprokit.model.redact import strip_url
+from reprokit.model.redact import Redactor, strip_url
 from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from reprokit.model.redact import Redactor
 
 # Variables that change results or say where a job ran; settings add to them.
 # fmt: off
@@ -55,10 +53,10 @@ def packages() -> list[Package]:
 
 def _import_path() -> list[tuple[str, int]]:
     found = []
-    for entry in dict.fromkeys(sys.path):
+    for entry in dict.fromkeys(one for one in sys.path if isinstance(one, str)):  # import passes others over, too
         try:
             found.append((entry or os.curdir, os.stat(entry or os.curdir).st_mtime_ns))
-        except OSError:
+        except (OSError, ValueError):  # gone, or no path at all
             continue
     return found
 
@@ -101,13 +99,15 @@ def _direct_url(folder: str) -> dict[str, Any] | None:
 
     try:
         found = json.loads(data)
-    except ValueError:
+        json.dumps(found, ensure_ascii=False).encode()  # lone surrogates, which no record can hold
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
     if isinstance(found.get("url"), str):
-        found["url"] = strip_url(found["url"])
-    return found
+        # A query holds what signs the download or lets it in; the address does without.
+        found["url"] = strip_url(found["url"].partition("?")[0])
+    return dict(Redactor().value("", found)[0])
 
 
 def _normal(name: str) -> str:

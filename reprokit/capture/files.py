@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _SMALL = 1 << 14  # bytes
 _BLOCK = 1 << 20  # bytes
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe would wait for its writer
+# What a run folder gets from us: a file of the user's that is kept there takes another name.
+_OUR_NAMES = frozenset(("context.json", "pre-run-info.json", "post-run-info.json", "stdout.txt", "stderr.txt"))
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -61,11 +65,14 @@ def digest_file(path: str) -> tuple[str, int]:
     Raises
     ------
     OSError
-        When it can't be read.
+        When it can't be read, is neither a file nor a folder (a pipe, a device), or was written meanwhile.
     """
     state = hashlib.sha256()
     size = 0
-    with open(path, "rb", buffering=0) as stream:
+    with open(path, "rb", buffering=0, opener=_opener) as stream:
+        before = os.fstat(stream.fileno())
+        if not modes.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "neither a file nor a folder", path)
         # Most artifacts are small: asking for a large block would allocate it each time.
         first = stream.read(_SMALL)
         state.update(first)
@@ -76,7 +83,14 @@ def digest_file(path: str) -> tuple[str, int]:
             while count := stream.readinto(buffer):
                 state.update(view[:count])
                 size += count
+        after = os.fstat(stream.fileno())
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise OSError(errno.EBUSY, "it was written while its digest was taken", path)
     return f"sha256:{state.hexdigest()}", size
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | _OPEN)
 
 
 def digest_folder(path: str) -> tuple[str, int]:
@@ -84,6 +98,7 @@ def digest_folder(path: str) -> tuple[str, int]:
 
     A Merkle digest: of each entry in the order of its name's bytes, the name relative to the folder (POSIX separators),
     its kind, and the digest of its content (of a link: its target).  Modes and times don't count; empty folders do.
+    Pipes, sockets and devices count by name only.
     """
     parts: list[bytes] = []
     total = 0
@@ -92,6 +107,8 @@ def digest_folder(path: str) -> tuple[str, int]:
             kind, told = b"link", digests.of_bytes(os.fsencode(os.readlink(entry.path)))
         elif entry.is_dir():
             kind, told = b"folder", ""
+        elif not modes.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            kind, told = b"special", ""
         else:
             kind, (told, size) = b"file", digest_file(entry.path)
             total += size
@@ -148,7 +165,9 @@ def _free(folder: Path, name: str) -> Path:
     """Find a name that no other file of the run folder has."""
     target = folder / name
     number = 2
-    while os.path.lexists(target):
+    ours = name.casefold() in _OUR_NAMES or name.startswith("steps-")
+    while ours or os.path.lexists(target):
+        ours = False
         stem, dot, ext = name.rpartition(".")
         target = folder / (f"{stem}-{number}.{ext}" if dot and stem else f"{name}-{number}")
         number += 1

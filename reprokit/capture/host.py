@@ -111,6 +111,9 @@ def cpu() -> dict[str, Any] | None:
     ):
         if facts.get(key):
             found[name] = int(facts[key]) if facts[key].isdigit() else facts[key]
+    _, at, speed = str(found.get("brand_raw", "")).rpartition(" @ ")
+    if at:  # Intel writes the advertised speed there
+        found["hz_advertised_friendly"] = speed.replace("GHz", " GHz").replace("MHz", " MHz")
     flags = facts.get("flags") or facts.get("Features")
     if flags:  # they decide which kernels numerical libraries choose
         found["flags"] = sorted(flags.split())
@@ -133,18 +136,19 @@ def memory() -> int | None:
     return int(psutil.virtual_memory().total)
 
 
+_DRIVERS = ("/proc/driver/nvidia/version", "/dev/dxg")  # the second is that of Linux under Windows
+
+
 @functools.cache
 def gpus() -> list[Gpu]:
     """List NVIDIA GPUs, when their driver and ``nvidia-ml-py`` are there."""
-    if sys.platform.startswith("linux") and not os.path.exists("/proc/driver/nvidia/version"):
+    if sys.platform.startswith("linux") and not any(map(os.path.exists, _DRIVERS)):
         return []
     try:
         import pynvml
-    except ImportError:
-        return []
-    try:
+
         pynvml.nvmlInit()
-    except pynvml.NVMLError:
+    except Exception:  # noqa: BLE001 - not installed, or driver and library don't fit: no GPU that could be asked
         return []
     try:
         driver = _text(pynvml.nvmlSystemGetDriverVersion())
@@ -161,11 +165,10 @@ def gpus() -> list[Gpu]:
                     cuda=f"{number // 1000}.{number % 1000 // 10}",
                 )
             )
-        return found
-    except pynvml.NVMLError:
-        return []
-    finally:
         pynvml.nvmlShutdown()
+    except Exception:  # noqa: BLE001 - see above
+        return []
+    return found
 
 
 def _text(value: bytes | str) -> str:
@@ -261,6 +264,15 @@ def peak_memory() -> int | None:
     """High-water mark of this process's memory in bytes."""
     try:
         import resource
-    except ImportError:
-        return None
+    except ImportError:  # Windows
+        return _peak_by_psutil()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _peak_by_psutil() -> int | None:
+    try:
+        import psutil
+
+        return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009 - Windows has it
+    except (ImportError, AttributeError, OSError):
+        return None

@@ -17,7 +17,9 @@ def state() -> dict[str, Any]:
     """Give the state of each loaded library's global generators, as JSON can hold it."""
     found: dict[str, Any] = {}
     plain = sys.modules.get("random")
-    if plain is not None:
+    if plain is not None and hasattr(
+        plain, "getstate"
+    ):  # a random.py of the user's own may stand before the standard library's
         version, words, gauss = plain.getstate()
         found["random"] = {"version": version, "words": _pack(_WORDS.pack(*words)), "gauss_next": gauss}
     numpy = sys.modules.get("numpy")
@@ -35,7 +37,8 @@ def state() -> dict[str, Any]:
     if torch is not None and hasattr(torch, "get_rng_state"):
         state_of_torch: dict[str, Any] = {"cpu": _pack(torch.get_rng_state().numpy().tobytes())}
         cuda = getattr(torch, "cuda", None)
-        if cuda is not None and cuda.is_available() and cuda.is_initialized():
+        # Not `is_available`: it starts the driver, and a process that forks afterwards could not use it any more.
+        if cuda is not None and cuda.is_initialized():
             state_of_torch["cuda"] = [_pack(one.numpy().tobytes()) for one in cuda.get_rng_state_all()]
         found["torch"] = state_of_torch
     return found
@@ -48,7 +51,7 @@ def restore(found: dict[str, Any]) -> list[str]:
     """
     done = []
     plain, told = sys.modules.get("random"), found.get("random")
-    if plain is not None and told:
+    if plain is not None and hasattr(plain, "setstate") and told:
         plain.setstate((told["version"], _WORDS.unpack(_unpack(told["words"])), told["gauss_next"]))
         done.append("random")
     numpy, told = sys.modules.get("numpy"), found.get("numpy")

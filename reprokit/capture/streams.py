@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +17,28 @@ NAMES = ("stdout", "stderr")
 
 _lock = threading.RLock()
 _captures: list[OutputCapture] = []
+
+
+def _before_fork() -> None:
+    """Write out what is buffered, else parent and child would both do it; no thread is half-way through a write."""
+    _lock.acquire()
+    for capture in _captures:
+        capture.flush()
+
+
+def _in_parent() -> None:
+    _lock.release()
+
+
+def _in_child() -> None:
+    """Leave the parent's files to the parent: what a forked child prints is passed through and not recorded."""
+    global _lock
+    _lock = threading.RLock()
+    _captures.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 class OutputCapture:
@@ -67,9 +90,9 @@ class OutputCapture:
                     stream = getattr(sys, name)
                     if isinstance(stream, _Tee):
                         setattr(sys, name, stream._original)
-        for name, stream in self._files.items():
-            self._write(name, stream, self._filters[name].close())
-        self._close()
+            for name, stream in self._files.items():
+                self._write(name, stream, self._filters[name].close())
+            self._close()
         if self._error is not None:
             raise self._error
 
@@ -87,6 +110,15 @@ class OutputCapture:
         stream = self._files.get(name)
         if stream is not None and self._is_mine():
             self._write(name, stream, self._filters[name].feed(text.encode("utf-8", "backslashreplace")))
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        for stream in self._files.values():
+            if self._error is None:
+                try:
+                    stream.flush()
+                except OSError as error:
+                    self._error = error
 
     def _write(self, name: str, stream: IO[bytes], data: bytes) -> None:
         if data and self._error is None:
@@ -123,6 +155,8 @@ class _Tee:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_original":  # a copy that is being made has none yet
+            raise AttributeError(name)
         return getattr(self._original, name)
 
     def __iter__(self) -> Any:

@@ -72,7 +72,7 @@ class ChildRun(OpenRun):
                 context.snapshot = snapshot.digest
         if self.trunk.folder is not None:
             with self.faults.at("a child run"):
-                call = arguments.call(*self._original, self.trunk.project.redactor)
+                call = arguments.call(*self._original, self.trunk.project.redactor, tuple(subject.positions))
                 config, hidden = self.shown_config()
                 self.trunk.folder.append_step(
                     StepRecord(

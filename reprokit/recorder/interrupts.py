@@ -21,6 +21,7 @@ class Interruptible(Protocol):
 
 _open: dict[int, Interruptible] = {}
 _installed = False
+_held = False  # SIGTERM, while this process forks
 
 
 def watch(run: Interruptible) -> None:
@@ -57,3 +58,36 @@ def _on_sigterm(number: int, frame: FrameType | None) -> Any:
             run.interrupt("SIGTERM")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(pid, signal.SIGTERM)
+
+
+def _before_fork() -> None:
+    """Hold SIGTERM back: between the fork and `_in_child` it would be taken by our handler, and lost."""
+    global _held
+    if _installed:
+        _held = signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+
+
+def _in_parent() -> None:
+    global _held
+    if _held:
+        _held = False
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+
+
+def _in_child() -> None:
+    """Give a forked child the default action back.
+
+    A worker of a process pool has to die of SIGTERM at once: a handler written in Python does not run when the signal
+    comes just before a lock is waited for, and the pool would wait for that worker for ever.
+    """
+    global _installed
+    _open.clear()
+    if _installed:
+        _installed = False
+        if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -177,7 +177,7 @@ class RootRun(OpenRun):
 
     def _pre_run(self) -> PreRunInfo:
         owner, subject, context = self.trunk.project, self.subject, self.context
-        call = arguments.call(*self._original, owner.redactor)
+        call = arguments.call(*self._original, owner.redactor, tuple(subject.positions))
         command, more = owner.redactor.argv(list(subject.command)) if subject.command else (None, [])
         state: dict[str, Any] = {}
         if owner.settings.capture_random_state and subject.kind in ("function", "block"):

@@ -189,3 +189,18 @@ for n in range(10**6):
     assert len({run["run_id"] for run in found}) == len(found)
     assert all("killed while it opened" in line for line in done.stderr.splitlines())
     assert project.python("import reprokit as rk\nrk.monitor(lambda: None)()\n").returncode == 0
+
+
+def test_a_forked_child_dies_of_sigterm_by_the_default_action(project):
+    """A handler written in Python may not run while a worker waits for a lock; its pool would wait for ever."""
+    code = """
+import os, signal, reprokit as rk
+@rk.monitor
+def root():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+    return os.waitpid(pid, 0)[1], signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+assert root() == (0, False)
+"""
+    project.python(code)

@@ -127,3 +127,17 @@ def test_secret_files_stay_out_of_tree_and_diff(project):
     )
     assert listed.split() == ["keys.py", "pipeline.py"]
     assert json.dumps(snapshot).count(TOKEN) == 0
+
+
+def test_a_password_passed_positionally_is_taken_out_by_its_parameters_name(project):
+    @rk.monitor
+    def login(user, password):
+        return inner(password)
+
+    @rk.monitor
+    def inner(api_key):
+        return None
+
+    login("ada", PASSWORD)
+    assert_clean(project.vault, PASSWORD)
+    assert project.pre()["args"] == ["ada", "<redacted>"]
