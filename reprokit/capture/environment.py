@@ -67,8 +67,10 @@ def _in_folder(folder: str) -> Iterable[Package]:
     except OSError:  # a zip file, or gone
         return
     for entry in entries:
-        if not entry.name.endswith((".dist-info", ".egg-info")):
-            continue
+        if not entry.name.endswith((".dist-info", ".egg-info")) or entry.name.startswith("~"):
+            continue  # pip renames to ~ what it is about to remove
+        if entry.name.endswith(".dist-info") and not os.path.exists(os.path.join(entry.path, "METADATA")):
+            continue  # what an interrupted removal leaves
         match = _FOLDER.match(entry.name)
         name, version = (match["name"], match["version"]) if match else _from_metadata(entry.path)
         if name:

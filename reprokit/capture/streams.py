@@ -17,6 +17,7 @@ NAMES = ("stdout", "stderr")
 
 _lock = threading.RLock()
 _captures: list[OutputCapture] = []
+_passing = threading.local()  # the names of the streams that this thread is writing to
 
 
 def _before_fork() -> None:
@@ -44,6 +45,9 @@ if hasattr(os, "register_at_fork"):
 class OutputCapture:
     """Keeps what is printed to ``sys.stdout`` and ``sys.stderr`` while it is started and `is_mine` says yes.
 
+    Text is what it sees: bytes that go to ``sys.stdout.buffer``, output of libraries in C and of other processes, and
+    what is written to a stream that was fetched before the start (as handlers of ``logging`` do) passes it by.
+
     Parameters
     ----------
     folder
@@ -57,7 +61,9 @@ class OutputCapture:
         self._paths = {name: folder / f"{prefix}{name}.txt" for name in NAMES}
         self._filters = {name: redactor.stream() for name in NAMES}
         self._files: dict[str, IO[bytes]] = {}
-        self._error: OSError | None = None
+        self._error: Exception | None = None
+        self._busy = False
+        self._waiting: list[tuple[str, str]] = []
 
     def start(self) -> None:
         """Begin.
@@ -90,9 +96,11 @@ class OutputCapture:
                     stream = getattr(sys, name)
                     if isinstance(stream, _Tee):
                         setattr(sys, name, stream._original)
-            for name, stream in self._files.items():
-                self._write(name, stream, self._filters[name].close())
-            self._close()
+            try:
+                for name, stream in self._files.items():
+                    self._write(name, stream, self._filters[name].close())
+            finally:
+                self._close()
         if self._error is not None:
             raise self._error
 
@@ -106,10 +114,22 @@ class OutputCapture:
         return text + f"\n... {more} more bytes in {path.name}" if more > 0 else text
 
     def take(self, name: str, text: str) -> None:
-        """Keep a piece of output."""
-        stream = self._files.get(name)
-        if stream is not None and self._is_mine():
-            self._write(name, stream, self._filters[name].feed(text.encode("utf-8", "backslashreplace")))
+        """Keep a piece of output; never fails, for the one who prints has done nothing wrong."""
+        if name not in self._files or self._error is not None or not self._is_mine():
+            return
+        self._waiting.append((name, text))
+        if self._busy:  # a signal handler or finalizer prints while its thread is in here: its turn comes
+            return
+        self._busy = True
+        try:
+            while self._waiting:
+                whose, piece = self._waiting.pop(0)
+                data = self._filters[whose].feed(piece.encode("utf-8", "backslashreplace"))
+                self._write(whose, self._files[whose], data)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._error = error
+        finally:
+            self._busy = False
 
     def flush(self) -> None:
         """Hand what is buffered to the system."""
@@ -144,7 +164,14 @@ class _Tee:
         self._name = name
 
     def write(self, text: str) -> int:
-        count: int = self._original.write(text)
+        if self._name in vars(_passing):  # through a wrapper of the user's around an older one of us: kept there
+            count: int = self._original.write(text)
+            return count
+        setattr(_passing, self._name, True)
+        try:
+            count = self._original.write(text)
+        finally:
+            delattr(_passing, self._name)
         with _lock:
             for capture in _captures:
                 capture.take(self._name, text)

@@ -148,25 +148,32 @@ class StreamRedactor:
     LONGEST_LINE = 1 << 20  # bytes
     _OVERLAP = 8192  # bytes; longer than any known format
 
-    __slots__ = ("_in_key", "_redactor", "_rest")
+    __slots__ = ("_in_key", "_parts", "_redactor", "_size")
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._rest = b""
+        self._parts: list[bytes] = []  # of a line that has no end yet; joined once, for it may come byte by byte
+        self._size = 0
         self._in_key = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece; give what can be written already."""
-        data = self._rest + chunk
-        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        if not cut and len(data) > self.LONGEST_LINE:
+        self._parts.append(chunk)
+        self._size += len(chunk)
+        ends = b"\n" in chunk or b"\r" in chunk
+        if not ends and self._size <= self.LONGEST_LINE:
+            return b""
+        data = b"".join(self._parts)
+        if ends:
+            cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        else:
             cut = data.rfind(b" ", 0, len(data) - self._OVERLAP) + 1 or len(data) - self._OVERLAP
-        self._rest = data[cut:]
-        return self._clean(data[:cut]) if cut else b""
+        self._parts, self._size = [data[cut:]], len(data) - cut
+        return self._clean(data[:cut])
 
     def close(self) -> bytes:
         """Give what is left."""
-        rest, self._rest = self._rest, b""
+        rest, self._parts, self._size = b"".join(self._parts), [], 0
         return self._clean(rest) if rest else b""
 
     def _clean(self, data: bytes) -> bytes:
