@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from reprokit.decorators.run import run as run
     from reprokit.decorators.snapshot_code import snapshot_code as snapshot_code
     from reprokit.errors import ReprokitError as ReprokitError
+    from reprokit.snapshot import at as at
 
 _HOMES = {
     "Artifact": "reprokit.decorators.artifact",
     "Context": "reprokit.context",
     "ReprokitError": "reprokit.errors",
+    "at": "reprokit.snapshot",
     "current": "reprokit.context",
     "monitor": "reprokit.decorators.monitor",
     "run": "reprokit.decorators.run",
     "snapshot_code": "reprokit.decorators.snapshot_code",
 }
 
-__all__ = ["Artifact", "Context", "ReprokitError", "__version__", "current", "monitor", "run", "snapshot_code"]
+__all__ = ["Artifact", "Context", "ReprokitError", "__version__", "at", "current", "monitor", "run", "snapshot_code"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 __all__ = [
     "AmbiguousRunError",
+    "AmbiguousTreeError",
     "ArtifactExistsError",
     "CaptureError",
     "ConfigError",
     "DirtyRepositoryError",
     "GitError",
+    "ImportApartError",
     "MissingExtraError",
     "MissingKeywordError",
     "NamingError",
     "NoRunError",
+    "NotInTreeError",
     "RecordError",
     "RecordingError",
     "RecordingWarning",
@@ -24,6 +27,9 @@ __all__ = [
     "ReprokitWarning",
     "RunNotFoundError",
     "SettingsError",
+    "SnapshotExistsError",
+    "TreeNotFoundError",
+    "UncapturableError",
     "VaultError",
     "VaultVersionError",
 ]
@@ -125,6 +131,52 @@ class DirtyRepositoryError(CaptureError, OSError):
         return f"{root}: {len(changed)} uncommitted change(s): {shown}; commit them, or pass allow_dirty=True"
 
 
+class UncapturableError(CaptureError, ValueError):
+    """The code of an object cannot be captured.  Arguments: its name, why and the remedy."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+
+    def __str__(self) -> str:
+        name, problem = self.args
+        return f"{name}: {problem}"
+
+
+class SnapshotExistsError(ReprokitError, RuntimeError):
+    """A snapshot holds a module of that name already."""
+
+    def __init__(self, path: str, modules: tuple[str, ...]) -> None:
+        super().__init__(path, modules)
+
+    def __str__(self) -> str:
+        path, modules = self.args
+        return f"{path}: holds {', '.join(modules)} already; pass overwrite=True to replace it, or choose another folder"
+
+
+class ImportApartError(ReprokitError, ImportError):
+    """A module of a tree cannot be imported apart.  Arguments: the module or name, why and the remedy."""
+
+    def __init__(self, module: str, problem: str) -> None:
+        super().__init__(module, problem)
+        self.name = module
+
+    def __str__(self) -> str:
+        module, problem = self.args
+        return f"{module}: {problem}"
+
+
+class NotInTreeError(ReprokitError, ModuleNotFoundError):
+    """A tree that was imported apart has no such module."""
+
+    def __init__(self, module: str, tree: str, hint: str = "") -> None:
+        super().__init__(module, tree, hint)
+        self.name = module
+
+    def __str__(self) -> str:
+        module, tree, hint = self.args
+        return f"No module named {module!r} in {tree}{'; ' + hint if hint else ''}"
+
+
 class ArtifactExistsError(ReprokitError, FileExistsError):
     """A file of that name is there already, and ``exists="error"`` (or a failed ``"keep"``) forbids replacing it."""
 
@@ -204,3 +256,28 @@ class MissingExtraError(ReprokitError, ImportError):
     def __str__(self) -> str:
         package, extra = self.args
         return f"{package} is needed for this and not installed: pip install 'reprokit[{extra}]'"
+
+
+class TreeNotFoundError(ReprokitError, LookupError):
+    """No kept tree has a digest that begins like this, or it holds no such file.
+
+    Arguments: what was asked for, where, and what is wrong with it.
+    """
+
+    def __init__(self, wanted: str, store: str, problem: str = "no such tree is kept") -> None:
+        super().__init__(wanted, store, problem)
+
+    def __str__(self) -> str:
+        wanted, store, problem = self.args
+        return f"{wanted!r}: {problem} in {store}"
+
+
+class AmbiguousTreeError(ReprokitError, LookupError):
+    """Several kept trees have a digest that begins like this."""
+
+    def __init__(self, wanted: str, found: tuple[str, ...]) -> None:
+        super().__init__(wanted, found)
+
+    def __str__(self) -> str:
+        wanted, found = self.args
+        return f"{wanted!r} fits {len(found)} trees: {', '.join(d[:19] for d in found[:5])}; type more digits"

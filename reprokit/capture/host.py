@@ -189,6 +189,15 @@ def process_id() -> ProcessId:
     return _own
 
 
+def process_age() -> float | None:
+    """Give the seconds since this process started, None when they are not known."""
+    started = process_id().started
+    if started is None:
+        return None
+    now = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform.startswith("linux") else time.time()
+    return max(now - started, 0.0)
+
+
 def is_alive(process: ProcessId) -> bool | None:
     """Tell whether a process lives; None when it is on another machine and can't be asked."""
     if process.host != platform_info().node:

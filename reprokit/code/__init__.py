@@ -1,1 +1,3 @@
-"""Source trees: found, digested, kept."""
+"""Source trees: found, digested, kept, imported apart."""
+
+PREFIX = "_reprokit_"  # of the private names of modules that are imported apart

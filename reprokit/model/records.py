@@ -105,9 +105,21 @@ class LeftOut(Record, frozen=True, kw_only=True):
     """A file that a snapshot does not hold."""
 
     path: str
-    reason: str  # "larger than max-file-size", "secret by name", "nested repository", "vault", "unreadable", ...
+    reason: str  # "larger than max-file-size", "secret by name", "unreadable: ...", "content is in Git LFS; ...", ...
     size: int | None = None
     digest: str | None = None
+
+
+class NestedTree(Record, frozen=True, kw_only=True):
+    """A repository within a snapshot: a submodule, a worktree, a clone.  It is kept as a tree of its own."""
+
+    path: str  # relative to the snapshot's root, or to that of the tree around it
+    digest: str | None = None  # of its tree; None when it is not checked out
+    commit: str | None = None  # checked out there, or to be checked out; None: it has none yet, or is unreadable
+    dirty: bool | None = None  # whether its files differ from that commit; None: not known
+    files: int = 0  # those of trees nested in it count as well
+    size: int | None = None  # bytes
+    reason: str | None = None  # why there is no tree
 
 
 class SnapshotInfo(Record, frozen=True, kw_only=True):
@@ -117,6 +129,7 @@ class SnapshotInfo(Record, frozen=True, kw_only=True):
     size: int | None = None  # bytes
     left_out: list[LeftOut] = []
     warnings: list[str] = []  # secret-looking content and the like, by path
+    nested: list[NestedTree] = []  # trees of repositories within this one; files and size count theirs as well
 
 
 class FileInfo(Record, frozen=True, kw_only=True):
@@ -155,6 +168,10 @@ class ContextRecord(Record, frozen=True, kw_only=True):
     config: Any = None  # redacted; exactly what was hashed stands behind config_hash
     config_hash: str  # 64 hex digits
     snapshot: SnapshotInfo | None = None
+    python_path: list[str] = []  # entries of sys.path inside the project, relative to it ("" is the project itself)
+    stale: list[
+        str
+    ] = []  # files that were edited after this process had imported them: what ran is not what lies there
     captures: dict[str, Any] = {}  # records of plug-in captures, by name
     redacted: list[str] = []  # places whose value was a secret
     unknown: dict[str, str] = {}

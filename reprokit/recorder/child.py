@@ -10,6 +10,7 @@ from reprokit.capture import arguments, host
 from reprokit.context import Context
 from reprokit.model.records import STEP_SCHEMA, SnapshotInfo, Status, StepRecord
 from reprokit.recorder import opening
+from reprokit.recorder.apart import facts_for
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
 
@@ -36,8 +37,9 @@ def prepare_child(
         When the call is refused (see `opening.settle`).
     """
     faults = Faults(strict=trunk.project.settings.strict if plan.strict is None else plan.strict)
-    opened = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, faults)
-    run = ChildRun(plan, subject, opened, trunk, faults, (args, kwargs))
+    facts = facts_for(subject, trunk.facts)
+    opened = opening.settle(plan, subject, args, kwargs, trunk.project, facts, faults)
+    run = ChildRun(plan, subject, opened, trunk, facts, faults, (args, kwargs))
     run.context = Context(
         run_id=os.urandom(16).hex(),
         parent=parent,
@@ -68,7 +70,7 @@ class ChildRun(OpenRun):
         snapshot: SnapshotInfo | None = None
         if self.plan.snapshot is not None:
             with self.faults.at("the code snapshot"):
-                snapshot = self.trunk.facts.tree(self.plan.snapshot)
+                snapshot = self.facts.tree(self.plan.snapshot)
                 context.snapshot = snapshot.digest
         if self.trunk.folder is not None:
             with self.faults.at("a child run"):

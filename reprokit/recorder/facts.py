@@ -10,6 +10,7 @@ import msgspec
 
 from reprokit.capture import environment, host
 from reprokit.capture import git as git_capture
+from reprokit.code import loaded
 from reprokit.errors import DirtyRepositoryError, ReprokitError
 from reprokit.model import digest as digests
 
@@ -39,6 +40,9 @@ class Facts:
         self._trees: dict[tuple[tuple[str, ...], tuple[str, ...]], SnapshotInfo] = {}
         self._diffs: dict[str, str] | None = None
         self._told = False
+        self.apart: dict[str, Facts] = {}  # the same, for code that was imported apart; by the tree's private name
+        self.unknown: dict[str, str] = {}
+        self.python_path = loaded.python_path(settings.root)
         asked = git_capture.begin(settings.root, dirty=settings.dirty, vault=vault.path)
         # git looks at its files while this process looks at its own.
         self.platform = host.platform_info()
@@ -47,6 +51,7 @@ class Facts:
         self.gpus = host.gpus()
         self.packages = environment.packages() if settings.capture_packages else []
         self.git: dict[str, GitInfo] = {}
+        self.stale = loaded.stale(settings.root, host.process_age())
         self.name, self.own = self._collect(asked)
 
     def _collect(self, asked: git_capture.Asked) -> tuple[str, GitInfo | None]:
@@ -119,20 +124,23 @@ class Facts:
         ReprokitError, OSError
             When it cannot be kept.
         """
-        from reprokit.code.tree import TreeStore
-
         include, exclude = (spec.include, spec.exclude) if spec else ((), ())
         with self._lock:
             if (include, exclude) not in self._trees:
-                self._trees[include, exclude] = TreeStore(self._vault.code).keep(
-                    self._settings.root,
-                    max_file_size=self._settings.max_file_size,
-                    vault=self._vault.path,
-                    include=include,
-                    exclude=exclude,
-                    template=self._settings.template,
-                )
+                self._trees[include, exclude] = self._keep(self._settings.root, spec)
             return self._trees[include, exclude]
+
+    def _keep(self, root: Path, spec: SnapshotSpec | None) -> SnapshotInfo:
+        from reprokit.code.tree import TreeStore
+
+        return TreeStore(self._vault.code).keep(
+            root,
+            max_file_size=self._settings.max_file_size,
+            vault=self._vault.path,
+            include=spec.include if spec else (),
+            exclude=spec.exclude if spec else (),
+            template=self._settings.template,
+        )
 
     def write_diffs(self, folder: Path) -> None:
         """Put ``<repository>.diff`` of each dirty repository into a run folder.

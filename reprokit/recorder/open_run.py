@@ -55,12 +55,20 @@ class OpenRun:
     context: Context
 
     def __init__(
-        self, plan: Plan, subject: Subject, opened: Opened, trunk: Trunk, faults: Faults, original: tuple[Any, Any]
+        self,
+        plan: Plan,
+        subject: Subject,
+        opened: Opened,
+        trunk: Trunk,
+        facts: Facts,
+        faults: Faults,
+        original: tuple[Any, Any],
     ) -> None:
         self.plan = plan
         self.subject = subject
         self.args, self.kwargs = opened.args, opened.kwargs
         self.trunk = trunk
+        self.facts = facts  # about this run's code: a child's may have been imported apart
         self.faults = faults
         self.pid = os.getpid()
         self.closed = False
@@ -85,7 +93,7 @@ class OpenRun:
         """Take in the decorators further down the same stack, beyond a foreign one; give the rewritten arguments."""
         trunk = self.trunk
         known = self.context.artifacts  # a foreign decorator may call the function again
-        more = opening.settle(plan, subject, args, kwargs, trunk.project, trunk.facts, self.faults, known)
+        more = opening.settle(plan, subject, args, kwargs, trunk.project, self.facts, self.faults, known)
         self.context.artifacts.extend(more.expected)
         return more.args, more.kwargs
 
@@ -95,8 +103,8 @@ class OpenRun:
         """See `Context.artifact`."""
         trunk = self.trunk
         spec = self._opened.spec or ArtifactSpec()
-        opening.require_clean(spec, trunk.project, trunk.facts)
-        commit = opening.commit_of(trunk.facts, self.faults, tree=True)
+        opening.require_clean(spec, trunk.project, self.facts)
+        commit = opening.commit_of(self.facts, self.faults, tree=True)
         how = opening.naming_of(spec, commit, context.config_hash, trunk.project)
         requested = os.fspath(path)
         if outputs.expected_already(requested, how, context.artifacts):
@@ -189,7 +197,7 @@ class OpenRun:
                         context=self.context,
                         status=status,
                         command=command,
-                        sha=trunk.facts.sha,
+                        sha=self.facts.sha,
                         config=config,
                         vault=trunk.project.vault.path,
                         version=__version__,

@@ -9,6 +9,8 @@ import inspect
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from reprokit.code import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -84,6 +86,8 @@ class Subject(NamedTuple):
     signature: inspect.Signature | None = None
     keywords: bool = False  # takes **kwargs
     command: tuple[str, ...] | None = None
+    tree: str | None = None  # private name of the tree that its code was imported apart from
+    target: Any = None  # the function itself
 
 
 def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
@@ -96,6 +100,9 @@ def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
     name = getattr(plain, "__name__", type(plain).__name__)
     qualified = getattr(plain, "__qualname__", name)
     module = getattr(plain, "__module__", None)
+    tree = None
+    if module and module.startswith(PREFIX):
+        tree, _, module = module.partition(".")
     try:
         signature: inspect.Signature | None = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins tell nothing
@@ -117,6 +124,8 @@ def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
         defaults={p.name: p.default for p in named if p.default is not inspect.Parameter.empty},
         signature=signature,
         keywords=any(p.kind is _VAR_KEYWORD for p in parameters),
+        tree=tree,
+        target=plain,
     )
 
 

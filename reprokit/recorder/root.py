@@ -23,11 +23,13 @@ from reprokit.model.records import (
     Status,
 )
 from reprokit.recorder import interrupts, opening, project
+from reprokit.recorder.apart import facts_for
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_records
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
+    from reprokit.recorder.facts import Facts
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
@@ -55,14 +57,14 @@ def prepare_root(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: di
     found = project.current()
     faults = Faults(strict=found.settings.strict if plan.strict is None else plan.strict)
     _pre_capture(found, faults)
-    facts = found.facts(plan.refresh)
+    facts = facts_for(subject, found.facts(plan.refresh))
     if plan.snapshot or plan.artifacts:
         with faults.at("the vault"):
             found.ensure_vault()
     opened = opening.settle(plan, subject, args, kwargs, found, facts, faults)
     run_id = os.urandom(16).hex()
     trunk = Trunk(found, facts, None, run_id)
-    return RootRun(plan, subject, opened, trunk, faults, (args, kwargs))
+    return RootRun(plan, subject, opened, trunk, facts, faults, (args, kwargs))
 
 
 class RootRun(OpenRun):
@@ -74,10 +76,11 @@ class RootRun(OpenRun):
         subject: Subject,
         opened: Opened,
         trunk: Trunk,
+        facts: Facts,
         faults: Faults,
         original: tuple[Any, Any],
     ) -> None:
-        super().__init__(plan, subject, opened, trunk, faults, original)
+        super().__init__(plan, subject, opened, trunk, facts, faults, original)
         self.context = Context(
             run_id=trunk.root_id,
             parent=None,
@@ -116,7 +119,7 @@ class RootRun(OpenRun):
             self.context.folder = path
         if self.plan.snapshot is not None:
             with faults.at("the code snapshot"):
-                snapshot = trunk.facts.tree(self.plan.snapshot)
+                snapshot = self.facts.tree(self.plan.snapshot)
                 self.context.snapshot = snapshot.digest
         if trunk.folder is not None:
             self._write_documents(trunk.folder, snapshot)
@@ -169,7 +172,9 @@ class RootRun(OpenRun):
             snapshot=snapshot,
             captures=captures,
             redacted=[*hidden, *(f"environment_variables[{name!r}]" for name in secret)],
-            unknown=missing if cwd else {**missing, "cwd": "the working folder is gone"},
+            python_path=facts.python_path,
+            stale=facts.stale,
+            unknown={**facts.unknown, **missing, **({} if cwd else {"cwd": "the working folder is gone"})},
             reprokit_version=__version__,
         )
         path = folder.write_context(record, same_as)

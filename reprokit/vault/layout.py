@@ -13,7 +13,7 @@ from reprokit.vault import atomic, documents
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _GITIGNORE = b"*\n"
-_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "index.sqlite"))
+_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "checkouts", "index.sqlite"))
 
 
 class Vault:

@@ -1,0 +1,76 @@
+"""Runs the code of modules that are imported apart."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.machinery import ModuleSpec, NamespaceLoader, SourceFileLoader
+from typing import TYPE_CHECKING, Any
+
+from reprokit.code.apart.locate import EXTENSIONS, Found
+from reprokit.errors import ImportApartError
+
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+    from reprokit.code.apart.tree import Tree
+
+
+class ApartLoader(SourceFileLoader):
+    """Loads a module of a tree."""
+
+    def __init__(self, fullname: str, path: str, tree: Tree) -> None:
+        super().__init__(fullname, path)
+        self.tree = tree
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code with the tree's builtins."""
+        module.__dict__["__builtins__"] = self.tree.builtins
+        super().exec_module(module)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Give the code that was there when the tree was loaded.
+
+        Raises
+        ------
+        ImportApartError
+            When the file has changed since.
+        """
+        kept = self.tree.pinned.get(self.path)
+        if kept is not None:
+            code: CodeType = self.source_to_code(kept, self.path)
+            return code
+        if self.tree.changed(self.path):
+            raise ImportApartError(
+                self.tree.plain(fullname), f"{self.path} has changed since {self.tree.label} was loaded; load it again"
+            )
+        found = super().get_code(fullname)
+        assert found is not None  # sources always have code
+        return found
+
+
+def spec_for(fullname: str, found: Found, tree: Tree) -> ModuleSpec | None:
+    """Describe to the import system what was found.
+
+    Raises
+    ------
+    ImportApartError
+        When it is a compiled extension.
+    """
+    if found.location is None:
+        # Readers of resources ask for the loader and the kind of path that the import system itself would make.
+        loader: Any = NamespaceLoader(fullname, list(found.folders), tree.spec)
+        spec = ModuleSpec(fullname, loader, is_package=True)
+        spec.submodule_search_locations = loader._path
+        return spec
+    if found.location.endswith(EXTENSIONS):
+        raise ImportApartError(
+            tree.plain(fullname),
+            f"{found.location} is a compiled extension; a process can hold only one version of it, so it can't be "
+            "imported apart",
+        )
+    return importlib.util.spec_from_file_location(
+        fullname,
+        found.location,
+        loader=ApartLoader(fullname, found.location, tree),
+        submodule_search_locations=list(found.folders) or None,
+    )

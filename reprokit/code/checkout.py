@@ -1,0 +1,80 @@
+"""Folders that hold kept trees as files, so that Python can import them; each is made once and checked on use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from reprokit.code.apart import stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def checkout(places: list[Path], name: str, export: Callable[[Path], None]) -> tuple[Path, dict[str, stamps.Stamp]]:
+    """Give the folder of a tree and the stamps of its files.
+
+    Parameters
+    ----------
+    places
+        Folders to keep checkouts in; the first that can be written, or has this one, is taken.
+    name
+        What is unique to the tree.
+    export
+        Writes the tree into a folder that does not exist yet.
+
+    Raises
+    ------
+    OSError
+        When none of the places can be written.
+    """
+    for place in places:
+        known = _valid(place / name)
+        if known is not None:
+            return place / name, known
+    problem: OSError | None = None
+    for place in places:
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with FileLock(place / f"{name}.lock"):
+                known = _valid(place / name)
+                return place / name, known if known is not None else _make(place / name, export)
+        except OSError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _make(folder: Path, export: Callable[[Path], None]) -> dict[str, stamps.Stamp]:
+    shutil.rmtree(folder, ignore_errors=True)  # somebody has edited it
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
+    try:
+        export(scratch / "tree")
+        os.rename(scratch / "tree", folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    known = stamps.stamps(str(folder))
+    folder.with_name(f"{folder.name}.stamp").write_text(_digest(folder, known))
+    return known
+
+
+def _valid(folder: Path) -> dict[str, stamps.Stamp] | None:
+    try:
+        told = folder.with_name(f"{folder.name}.stamp").read_text()
+        known = stamps.stamps(str(folder))
+    except OSError:
+        return None
+    return known if _digest(folder, known) == told else None
+
+
+def _digest(folder: Path, known: Mapping[str, stamps.Stamp]) -> str:
+    told = hashlib.sha256()
+    for path in sorted(known):
+        told.update(repr((os.path.relpath(path, folder), *known[path])).encode("utf-8", "surrogateescape"))
+    return told.hexdigest()
