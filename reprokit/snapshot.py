@@ -91,12 +91,12 @@ def capture(
         raise UncapturableError("capture()", "was given no module")
     target = Path(os.path.abspath(path))
     found = collect.collect(given, _patterns(include), _patterns(exclude))
-    _tell_left_out(found)
     with _alone(target):
         there = _modules_in(target)
         taken = tuple(one.name for one in found if one.name in there)
         if taken and not overwrite:
             raise SnapshotExistsError(str(target), taken)
+        _tell_left_out(found)
         for tree in finder.trees_below(os.path.realpath(target)):
             tree.pin()
         with switch.scratch_beside(target) as scratch:

@@ -94,6 +94,7 @@ def open_tree(
         finder.stay_first()
         if loader is not None:
             try:
+                face.__dict__["__builtins__"] = tree.builtins
                 loader.exec_module(face)
             except BaseException:
                 del sys.modules[prefix], finder.trees[prefix]

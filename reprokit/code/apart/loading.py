@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from importlib.machinery import ModuleSpec, NamespaceLoader, SourceFileLoader
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.code.apart.locate import EXTENSIONS, Found
 from reprokit.errors import ImportApartError
 
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import CodeType
 
     from reprokit.code.apart.tree import Tree
 
@@ -22,10 +23,19 @@ class ApartLoader(SourceFileLoader):
         super().__init__(fullname, path)
         self.tree = tree
 
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module's code with the tree's builtins."""
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Make the module with the tree's builtins."""
+        module = ModuleType(spec.name)
         module.__dict__["__builtins__"] = self.tree.builtins
-        super().exec_module(module)
+        return module
+
+    def get_filename(self, name: str | None = None) -> str:
+        """Give the file; code of the tree may ask by the name that it knows."""
+        return super().get_filename(self.tree.private(name) if name else name)
+
+    def get_resource_reader(self, name: str | None = None) -> Any:
+        """Give access to the data files of a package."""
+        return super().get_resource_reader(self.tree.private(name) if name else self.name)
 
     def get_code(self, fullname: str) -> CodeType:
         """Give the code that was there when the tree was loaded.

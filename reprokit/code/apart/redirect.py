@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit.code import PREFIX
-from reprokit.code.apart.tree import compiled_lookup
+from reprokit.code.apart.tree import compiled_lookup, is_compiled_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def _redirected(
     tree = None if level else _tree_for(name, globals)
     if tree is None:
         return _import(name, globals, locals, fromlist or (), level)
-    if fromlist == ["__doc__"] and locals is globals:  # how C code asks; it takes the answer from sys.modules then
+    if is_compiled_lookup(globals, locals, fromlist):
         raise compiled_lookup(name, tree)
     return tree.import_(name, globals, locals, fromlist, 0)
 

@@ -15,6 +15,7 @@ import importlib._bootstrap
 import os
 import sys
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.code.apart import finder, locate, stand_ins
@@ -25,7 +26,6 @@ from reprokit.errors import ImportApartError, NotInTreeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import ModuleType
 
     from reprokit.model.records import SnapshotInfo
 
@@ -74,6 +74,8 @@ class Tree:
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_}
         self._known = known
         self._own: dict[str, bool] = {}
+        self._seen_path: list[str] = []
+        self._seen_outside: set[str] = set()
         self._locator = locate.Locator()
         self._stand_ins = stand_ins.StandIns(self)
 
@@ -131,6 +133,15 @@ class Tree:
         """Look at the folders anew, for ``importlib.invalidate_caches``."""
         self._locator.forget()
         self._own.clear()
+
+    def _look_at_path(self) -> None:
+        """Take folders of the tree that its code put on `sys.path` as further roots, as scripts like to do."""
+        self._seen_path = list(sys.path)
+        for index, entry in enumerate(self._seen_path):
+            folder = os.path.realpath(entry)
+            if folder.startswith(self.folder + os.sep) and folder not in self.roots and not self.package:
+                self.roots = (folder, *self.roots) if index == 0 else (*self.roots, folder)
+                self._own.clear()
 
     def changed(self, path: str) -> bool:
         """Tell whether a file is another one than when the tree was loaded."""
@@ -203,26 +214,26 @@ class Tree:
         if top == self.prefix:  # a private name: what `__name__` says
             module = self._load(name)
             return _import(name, globals, locals, fromlist, 0) if fromlist else sys.modules[top]
+        if sys.path != self._seen_path:
+            self._look_at_path()
         if not self.owns(top):
             return self._import_outside(name, globals, locals, fromlist)
-        if fromlist == ["__doc__"] and locals is globals:
+        if is_compiled_lookup(globals, locals, fromlist):
             raise compiled_lookup(name, self)
+        private = self.private(name)
         try:
-            module = self.module(name)
+            module = self._load(private)
         except NotInTreeError as error:
             if error.name != name or not self._is_namespace(top):
                 raise
             return self._import_outside_portion(name, globals, locals, fromlist, error)
         if not fromlist:
             return sys.modules[self.private(top)]
-        return _import(self.private(name), globals, locals, fromlist, 0) if hasattr(module, "__path__") else module
+        return _import(private, globals, locals, fromlist, 0) if hasattr(module, "__path__") else module
 
     def _import_outside(self, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         __tracebackhide__ = True
         asked = name if fromlist else name.partition(".")[0]
-        if name in sys.modules:
-            return self._stand_ins.instead_of(_import(name, globals, locals, fromlist or (), 0), asked)
-        before = set(sys.modules)
         try:
             module = _import(name, globals, locals, fromlist or (), 0)
         except ModuleNotFoundError as error:
@@ -232,8 +243,22 @@ class Tree:
             raise ImportApartError(
                 name, f"imports {missing!r}, which is there only as a part of {self.label}; {_REMEDY}"
             ) from error
-        strayed = sorted(top for top, own in list(self._own.items()) if own and top in sys.modules and top not in before)
-        if strayed:
+        if name not in self._seen_outside:
+            self._seen_outside.add(name)
+            if name.partition(".")[0] not in sys.stdlib_module_names:
+                self._warn_of_mixing(name)
+        return self._stand_ins.instead_of(module, asked)
+
+    def _warn_of_mixing(self, name: str) -> None:
+        """Look whether an outside module holds what looks like a part of the tree, and is another version of it."""
+        contents = vars(sys.modules[name]) if name in sys.modules else {}
+        homes = {
+            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            for value in list(contents.values())
+            if isinstance(value, (ModuleType, FunctionType, type))
+        }
+        strayed = sorted({top for home in homes if isinstance(home, str) and self.owns(top := home.partition(".")[0])})
+        if strayed and not self.owns(name.partition(".")[0]):
             import warnings
 
             from reprokit.errors import ReprokitWarning
@@ -242,9 +267,8 @@ class Tree:
                 f"{name}: imports {', '.join(strayed)} by plain name and got what is installed or on sys.path, not the "
                 f"version of {self.label}; {_REMEDY}",
                 ReprokitWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return self._stand_ins.instead_of(module, asked)
 
     def _import_outside_portion(
         self,
@@ -311,6 +335,11 @@ class Tree:
             yield
         finally:
             lock.release()
+
+
+def is_compiled_lookup(globals: Any, locals: Any, fromlist: Any) -> bool:  # noqa: A002 - the names of __import__
+    """Tell whether compiled code asks, through ``PyImport_Import``: it alone passes a new list, and one namespace twice."""
+    return type(fromlist) is list and not fromlist and locals is globals
 
 
 def compiled_lookup(name: str, tree: Tree) -> ImportApartError:
