@@ -39,7 +39,7 @@ class Facts:
         self._lock = threading.RLock()
         self._trees: dict[tuple[tuple[str, ...], tuple[str, ...]], SnapshotInfo] = {}
         self._diffs: dict[str, str] | None = None
-        self._told = False
+        self._told = self._told_stale = False
         self.apart: dict[str, Facts] = {}  # the same, for code that was imported apart; by the tree's private name
         self.unknown: dict[str, str] = {}
         self.python_path = loaded.python_path(settings.root)
@@ -115,6 +115,15 @@ class Facts:
             )
         why = self.own.unknown.get("sha") or self.own.unknown.get("dirty") or "it has no commit yet"
         return f"{root}: {why}; names hold 'nogit'"
+
+    def why_stale(self) -> str | None:
+        """Say once which files are no longer what runs, for one warning per process."""
+        if not self.stale or self._told_stale:
+            return None
+        self._told_stale = True
+        these = ", ".join(self.stale[:5]) + (", ..." if len(self.stale) > 5 else "")
+        were = "was" if len(self.stale) == 1 else "were"
+        return f"{these} {were} edited after this process had imported it; the code on disk, which is recorded, isn't what runs"
 
     def tree(self, spec: SnapshotSpec | None = None) -> SnapshotInfo:
         """Keep the tree that is on disk, once per process and choice of files, and give its digest.

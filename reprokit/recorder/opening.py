@@ -110,9 +110,7 @@ def commit_of(facts: Facts, faults: Faults, *, tree: bool) -> str:
     if tree:
         with faults.at("the source tree"):
             commit = facts.commit(tree=True)
-    note = facts.why_no_git()
-    if note:
-        faults.notes.append(note)
+    faults.notes.extend(note for note in (facts.why_no_git(), facts.why_stale()) if note)
     return commit or facts.commit(tree=False)
 
 
