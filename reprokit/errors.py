@@ -26,6 +26,7 @@ __all__ = [
     "ReprokitError",
     "ReprokitWarning",
     "RunNotFoundError",
+    "SecretsError",
     "SettingsError",
     "SnapshotExistsError",
     "TreeNotFoundError",
@@ -140,6 +141,21 @@ class UncapturableError(CaptureError, ValueError):
     def __str__(self) -> str:
         name, problem = self.args
         return f"{name}: {problem}"
+
+
+class SecretsError(ReprokitError, PermissionError):
+    """A source tree holds what looks like secrets, and is not handed out for that.
+
+    Arguments: the tree's digest, and the files with what was found in each.
+    """
+
+    def __init__(self, digest: str, found: tuple[str, ...]) -> None:
+        super().__init__(digest, found)
+
+    def __str__(self) -> str:
+        digest, found = self.args
+        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        return f"{digest[:19]}: looks as if it held secrets ({shown}); allow_secrets (--allow-secrets) exports it nevertheless"
 
 
 class SnapshotExistsError(ReprokitError, RuntimeError):

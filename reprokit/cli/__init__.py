@@ -17,6 +17,7 @@ _COMMANDS = {
     "monitor": "Run a command and record it.",
     "runs": "List the runs, newest first.",
     "show": "Show a run.",
+    "snapshot": "List, show, export and compare kept source trees.",
 }
 
 

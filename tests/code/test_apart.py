@@ -504,6 +504,13 @@ def test_builtins_that_are_added_later_are_seen_at_the_next_import(make, monkeyp
     assert snap.b.f() == "there"
 
 
+def test_builtins_that_the_tree_changes_are_changed_for_it_alone(make):
+    code = "import builtins\nbuiltins.abs = lambda x: 'mine'\nbuiltins.brand_new = 1\nfound = abs(1), brand_new\n"
+    assert make("own_builtins", {"b.py": code}).b.found == ("mine", 1)
+    assert abs(-1) == 1
+    assert "brand_new" not in __builtins__
+
+
 def test_a_chain_of_a_hundred_modules(make):
     files = {f"chain/m{i}.py": f"import chain.m{i + 1}\n" for i in range(100)}
     snap = make("chain", files | {"chain/__init__.py": "", "chain/m100.py": "END = 1\n"})

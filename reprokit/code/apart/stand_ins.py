@@ -37,7 +37,8 @@ class StandIns:
         if name not in self._made:
             from reprokit.code.apart import lookups
 
-            self._made[name] = StandIn(module, lookups.FUNCTIONS[name](self._tree), self)
+            kind = _Builtins if name == "builtins" else StandIn
+            self._made[name] = kind(module, lookups.FUNCTIONS[name](self._tree), self)
         return self._made[name]
 
 
@@ -49,6 +50,7 @@ class StandIn(ModuleType):
         vars(self).update({name: value for name, value in vars(real).items() if name.startswith("__")})
         vars(self).update(contents)
         vars(self)["__reprokit_real__"] = (real, others)
+        vars(self)["__reprokit_contents__"] = contents
 
     def __getattr__(self, name: str) -> Any:
         real, others = vars(self)["__reprokit_real__"]
@@ -69,3 +71,14 @@ class StandIn(ModuleType):
 
     def __dir__(self) -> list[str]:
         return dir(vars(self)["__reprokit_real__"][0])
+
+
+class _Builtins(StandIn):
+    """The builtins of a tree: what its code changes here, its code sees."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        vars(self)[name] = vars(self)["__reprokit_contents__"][name] = value
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        vars(self)["__reprokit_contents__"].pop(name, None)
