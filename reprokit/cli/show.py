@@ -99,8 +99,18 @@ def _code(table: Table, run: Run) -> None:
         why = "".join(f"; {fact} unknown: {reason}" for fact, reason in info.unknown.items())
         _row(table, "repository", f"{name} at {info.sha or 'no commit'}, {state}{changed}{why}")
     if context and context.snapshot:
-        left = f", {len(context.snapshot.left_out)} left out" if context.snapshot.left_out else ""
-        _row(table, "snapshot", f"{context.snapshot.digest} ({context.snapshot.files} files{left})")
+        snapshot = context.snapshot
+        left = f", {len(snapshot.left_out)} left out" if snapshot.left_out else ""
+        nested = f", {len(snapshot.nested)} nested repositories" if snapshot.nested else ""
+        _row(table, "snapshot", f"{snapshot.digest} ({snapshot.files} files{nested}{left})")
+    if context and context.stale:
+        _row(table, "stale", f"{', '.join(context.stale)}: edited after being imported, so not what ran", "yellow")
+    if context and context.closure:
+        closure = context.closure
+        named = f", {', '.join(f'{name} {version}' for name, version in closure.packages.items())}"
+        _row(table, "closure", f"{closure.digest} ({len(closure.parts)} parts{named if closure.packages else ''})")
+        for sentence in closure.unknown[:5]:
+            _row(table, "not followed", sentence, "yellow")
     _row(table, "source", f"{pre.source_file}:{pre.source_line}" if pre.source_file else None)
 
 

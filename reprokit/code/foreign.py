@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 import sys
-import sysconfig
 
 _FOLDERS = frozenset(("site-packages", "dist-packages"))
+_library = os.path.dirname(os.__file__)  # `sysconfig` knows as well, and takes a millisecond to say
+_libraries = (os.path.join(_library, ""), os.path.join(os.path.realpath(_library), ""))
 
 
 def is_foreign(path: str) -> bool:
     """Tell whether a file lies in the standard library or where packages are installed."""
     parts = path.replace("\\", "/").split("/")
-    return not _FOLDERS.isdisjoint(parts) or path.startswith(_library())
+    return not _FOLDERS.isdisjoint(parts) or path.startswith(_libraries)
 
 
 def is_foreign_name(top: str) -> bool:
@@ -26,9 +26,3 @@ def is_foreign_name(top: str) -> bool:
     except (ImportError, ValueError):
         return False
     return spec is not None and spec.origin is not None and is_foreign(spec.origin)
-
-
-@functools.cache
-def _library() -> tuple[str, ...]:
-    paths = [path for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))]
-    return tuple(os.path.join(path, "") for base in paths for path in (base, os.path.realpath(base)))

@@ -74,13 +74,13 @@ def _modules(below: str) -> Iterator[tuple[str, dict[str, Any], str]]:
             contents = object.__getattribute__(module, "__dict__")  # lazy modules load themselves when asked otherwise
         except AttributeError:
             continue
-        if not isinstance(contents, dict) or str(contents.get("__name__")).startswith(PREFIX):
+        path = contents.get("__file__") if isinstance(contents, dict) else None
+        if not isinstance(path, str) or not path.endswith(".py"):
             continue
-        path = contents.get("__file__")
-        if isinstance(path, str) and path.endswith(".py"):
+        if not os.path.isabs(path):
             path = os.path.abspath(path)
-            if path.startswith(below) and not is_foreign(path):
-                yield name, contents, path
+        if path.startswith(below) and not is_foreign(path) and not str(contents.get("__name__")).startswith(PREFIX):
+            yield name, contents, path
 
 
 def _differs(name: str, module: dict[str, Any], code: CodeType, data: bytes, path: str) -> bool:

@@ -37,10 +37,10 @@ class Artifact:
         Whether the artifact is also kept in the vault, by its content.
     sidecar
         Whether ``<artifact>.run.json`` is written beside it.
+    depends, strict
+        As in `monitor`.
     refresh
         ``"call"`` asks git again at each call; by default the process asks once.
-    strict
-        As in `monitor`.
 
     Raises
     ------
@@ -68,6 +68,7 @@ class Artifact:
         exists: Literal["replace", "keep", "error"] | None = None,
         copy: bool = False,
         sidecar: bool | None = None,
+        depends: Iterable[object] = (),
         refresh: Literal["process", "call"] | None = None,
         strict: bool | None = None,
     ) -> None:
@@ -95,6 +96,7 @@ class Artifact:
             ),
             refresh=refresh,
             strict=strict,
+            depends=tuple(depends),
         )
 
     def __call__(self, function: F) -> F:

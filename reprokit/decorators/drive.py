@@ -25,7 +25,7 @@ def call(
     stack: Stack, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call `wrapped` as a run, or as a part of the run that a decorator further out has opened for this call."""
-    subject = _subject(stack, bound=instance is not None)
+    subject = _subject(stack, instance)
     context = peek()
     if context is not None and id(stack) in context.joinable:
         run = context._ledger
@@ -40,11 +40,12 @@ def call(
     return _iterate(run, wrapped) if stack.shape == "generator" else _iterate_async(run, wrapped)
 
 
-def _subject(stack: Stack, *, bound: bool) -> Subject:
-    subject = stack.subjects.get(bound)
+def _subject(stack: Stack, instance: Any) -> Subject:
+    owner = instance if isinstance(instance, type) else None if instance is None else type(instance)
+    subject = stack.subjects.get(owner)
     if subject is None:
         function = getattr(stack.function, "__func__", stack.function)
-        subject = stack.subjects[bound] = subject_of(function, bound=bound)
+        subject = stack.subjects[owner] = subject_of(function, owner)
     return subject
 
 

@@ -26,6 +26,7 @@ def monitor(
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
+    depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
     strict: bool | None = None,
 ) -> Callable[[F], F]: ...
@@ -39,6 +40,7 @@ def monitor(
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
+    depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
     strict: bool | None = None,
 ) -> Any:
@@ -55,6 +57,9 @@ def monitor(
         Whether what the function prints is kept as well; it still appears.
     captures
         Plug-ins (`reprokit.protocols.Capture`) whose findings are kept too.
+    depends
+        What the function depends on and its source doesn't say (see `reprokit.code.closure.of`): functions, classes,
+        modules, their names (``"pkg.mod:name"``), or files.
     refresh
         ``"call"`` asks git again at each call; by default the process asks once.
     strict
@@ -69,6 +74,7 @@ def monitor(
         ),
         refresh=refresh,
         strict=strict,
+        depends=tuple(depends),
     )
     if function is None:
         return lambda late: attach(late, plan, "monitor")

@@ -22,6 +22,7 @@ def snapshot_code(
     *,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -32,6 +33,7 @@ def snapshot_code(
     *,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
 ) -> Any:
     """Keep the project's source tree as it is on disk, committed or not, in the vault.
@@ -40,10 +42,16 @@ def snapshot_code(
     ----------
     include, exclude
         Patterns, relative to the project root, that narrow the tree.
+    depends
+        As in `monitor`.
     refresh
         ``"call"`` keeps the tree again at each call; by default once per process, for what is loaded is what runs.
     """
-    plan = Plan(snapshot=SnapshotSpec(include=_patterns(include), exclude=_patterns(exclude)), refresh=refresh)
+    plan = Plan(
+        snapshot=SnapshotSpec(include=_patterns(include), exclude=_patterns(exclude)),
+        refresh=refresh,
+        depends=tuple(depends),
+    )
     if function is None:
         return lambda late: attach(late, plan, "snapshot_code")
     return attach(function, plan, "snapshot_code")

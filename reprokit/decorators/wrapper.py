@@ -31,7 +31,7 @@ class Stack:
         for stack in behind:
             unnamed = tuple(spec._replace(names=()) for spec in stack.plan.artifacts)
             self.whole = self.whole.joined(stack.plan._replace(artifacts=unnamed))
-        self.subjects: dict[bool, Any] = {}
+        self.subjects: dict[type | None, Any] = {}  # by the class of the instance that it is bound to
 
     def __call__(self, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from reprokit.decorators import drive

@@ -132,6 +132,17 @@ class SnapshotInfo(Record, frozen=True, kw_only=True):
     nested: list[NestedTree] = []  # trees of repositories within this one; files and size count theirs as well
 
 
+class ClosureInfo(Record, frozen=True, kw_only=True):
+    """The local code that a function reaches, by digests."""
+
+    function: str  # "pkg.mod:name"
+    digest: str  # "sha256:<hex>" of all that follows but the unknown
+    parts: dict[str, str]  # "pkg.mod:name" -> digest of that part by itself
+    kinds: dict[str, str] = {}  # of the parts that are no functions: constant, class, bytecode, file ...
+    packages: dict[str, str] = {}  # installed distributions that the code names -> version
+    unknown: list[str] = []  # sentences: where, and what cannot be followed
+
+
 class FileInfo(Record, frozen=True, kw_only=True):
     """A file of ``[capture.files]`` or of a monitor item."""
 
@@ -168,6 +179,7 @@ class ContextRecord(Record, frozen=True, kw_only=True):
     config: Any = None  # redacted; exactly what was hashed stands behind config_hash
     config_hash: str  # 64 hex digits
     snapshot: SnapshotInfo | None = None
+    closure: ClosureInfo | None = None  # of the decorated function
     python_path: list[str] = []  # entries of sys.path inside the project, relative to it ("" is the project itself)
     stale: list[
         str
@@ -317,6 +329,8 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     config_hash: str | None = None
     commit: str | None = None
     snapshot: SnapshotInfo | None = None
+    closure: ClosureInfo | None = None  # when the root run's folder does not hold it yet
+    closure_digest: str | None = None
     process: ProcessId | None = None
     artifacts: list[ArtifactRecord] = []
     files: dict[str, FileInfo | None] = {}

@@ -11,6 +11,7 @@ from reprokit.context import Context
 from reprokit.model.records import STEP_SCHEMA, SnapshotInfo, Status, StepRecord
 from reprokit.recorder import opening
 from reprokit.recorder.apart import facts_for
+from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
 
@@ -76,6 +77,10 @@ class ChildRun(OpenRun):
             with self.faults.at("a child run"):
                 call = arguments.call(*self._original, self.trunk.project.redactor, tuple(subject.positions))
                 config, hidden = self.shown_config()
+                closure = closure_of(self.plan, subject, self.trunk.project, self.faults)
+                new = closure is not None and closure.digest not in self.trunk.closures
+                if closure is not None:
+                    self.trunk.closures.add(closure.digest)
                 self.trunk.folder.append_step(
                     StepRecord(
                         schema=STEP_SCHEMA,
@@ -95,6 +100,8 @@ class ChildRun(OpenRun):
                         config_hash=context.config_hash,
                         commit=context.commit,
                         snapshot=snapshot,
+                        closure=closure if new else None,
+                        closure_digest=closure.digest if closure is not None else None,
                         process=host.process_id() if self.pid != context.parent_pid else None,
                         redacted=[*call.redacted, *hidden],
                     )

@@ -33,7 +33,7 @@ _OUTPUT_IN_JSON = 1_000_000  # bytes; the whole output lies in stdout.txt and st
 class Trunk:
     """What a root run shares with its child runs."""
 
-    __slots__ = ("children", "facts", "folder", "project", "root_id")
+    __slots__ = ("children", "closures", "facts", "folder", "project", "root_id")
 
     def __init__(self, project: Project, facts: Facts, folder: RunFolder | None, root_id: str) -> None:
         self.project = project
@@ -41,6 +41,7 @@ class Trunk:
         self.folder = folder
         self.root_id = root_id
         self.children = 0
+        self.closures: set[str] = set()  # digests of those that the folder holds
 
 
 class OpenRun:

@@ -60,6 +60,7 @@ class Plan(NamedTuple):
     snapshot: SnapshotSpec | None = None
     refresh: Refresh | None = None
     strict: bool | None = None
+    depends: tuple[Any, ...] = ()  # what the function depends on beyond what its source says
 
     def joined(self, other: Plan) -> Plan:
         """Add what another decorator of the stack asks for; the outer one (`self`) wins where both speak."""
@@ -69,6 +70,7 @@ class Plan(NamedTuple):
             snapshot=self.snapshot or other.snapshot,
             refresh=self.refresh or other.refresh,
             strict=self.strict if self.strict is not None else other.strict,
+            depends=self.depends + other.depends,
         )
 
 
@@ -88,10 +90,12 @@ class Subject(NamedTuple):
     command: tuple[str, ...] | None = None
     tree: str | None = None  # private name of the tree that its code was imported apart from
     target: Any = None  # the function itself
+    owner: type | None = None  # class of the instance that it is bound to
 
 
-def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
-    """Describe a function; `bound` leaves out the first parameter (``self``, ``cls``)."""
+def subject_of(function: Callable[..., Any], owner: type | None = None) -> Subject:
+    """Describe a function; for one that is bound to an instance of `owner`, without its first parameter."""
+    bound = owner is not None
     plain = inspect.unwrap(function) if not isinstance(function, type) else function
     while hasattr(plain, "func") and not hasattr(plain, "__code__"):  # functools.partial
         plain = plain.func
@@ -126,6 +130,7 @@ def subject_of(function: Callable[..., Any], *, bound: bool) -> Subject:
         keywords=any(p.kind is _VAR_KEYWORD for p in parameters),
         tree=tree,
         target=plain,
+        owner=owner,
     )
 
 

@@ -24,6 +24,7 @@ from reprokit.model.records import (
 )
 from reprokit.recorder import interrupts, opening, project
 from reprokit.recorder.apart import facts_for
+from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_records
 from reprokit.vault.runfolder import RunFolder
@@ -144,15 +145,18 @@ class RootRun(OpenRun):
 
     def _write_context(self, folder: RunFolder, snapshot: SnapshotInfo | None) -> None:
         owner = self.trunk.project
-        facts, settings = self.trunk.facts, owner.settings
+        facts, settings = self.facts, owner.settings
         with self.faults.at("the diff"):
             facts.write_diffs(folder.path)
         kept = self.keep_files(settings.capture_files, folder.path)
         variables, secret, missing = environment.variables(settings.environment_variables, os.environ, owner.redactor)
         cwd = _cwd()
         captures = self._captures("before")
-        key = (facts, self.context.config_hash, self.context.commit, cwd, variables, kept, snapshot, captures)
-        last = owner.last_context
+        closure = closure_of(self.plan, self.subject, owner, self.faults)
+        if closure is not None:
+            self.trunk.closures.add(closure.digest)
+        key = (facts, self.context.config_hash, self.context.commit, cwd, variables, kept, snapshot, closure, captures)
+        last = owner.last_contexts.get(self.subject.function)
         same_as = last[1] if last is not None and last[0] == key else None
         config, hidden = self.shown_config()
         record = ContextRecord(
@@ -172,13 +176,14 @@ class RootRun(OpenRun):
             snapshot=snapshot,
             captures=captures,
             redacted=[*hidden, *(f"environment_variables[{name!r}]" for name in secret)],
+            closure=closure,
             python_path=facts.python_path,
             stale=facts.stale,
             unknown={**facts.unknown, **missing, **({} if cwd else {"cwd": "the working folder is gone"})},
             reprokit_version=__version__,
         )
         path = folder.write_context(record, same_as)
-        owner.last_context = (key, path)
+        owner.last_contexts[self.subject.function] = (key, path)
 
     def _pre_run(self) -> PreRunInfo:
         owner, subject, context = self.trunk.project, self.subject, self.context

@@ -14,6 +14,7 @@ import contextlib
 import importlib._bootstrap
 import os
 import sys
+import threading
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ class Tree:
         self._own: dict[str, bool] = {}
         self._seen_path: list[str] = []
         self._seen_outside: set[str] = set()
+        self._loading: int | None = None  # the thread that does
         self._locator = locate.Locator()
         self._stand_ins = stand_ins.StandIns(self)
 
@@ -183,12 +185,13 @@ class Tree:
         there = sys.modules.get(fullname)
         if there is not None and not getattr(getattr(there, "__spec__", None), "_initializing", False):
             return there
-        finder.stay_first()
-        self._see_new_builtins()
         try:
-            with self._one_at_a_time():
-                # As the import statement does it: patient with modules that another thread is loading in a circle.
+            # As the import statement does it: patient with modules that another thread is loading in a circle.
+            if self._loading == threading.get_ident():
                 _import(fullname, None, None, ("__name__",), 0)
+            else:
+                with self._alone():
+                    _import(fullname, None, None, ("__name__",), 0)
             return sys.modules[fullname]
         except ModuleNotFoundError as error:
             raise self._translated(error) from None
@@ -206,7 +209,9 @@ class Tree:
         if level:
             self._check_level(globals, level)
             try:
-                with self._one_at_a_time():
+                if self._loading == threading.get_ident():
+                    return _import(name, globals, locals, fromlist or (), level)
+                with self._alone():
                     return _import(name, globals, locals, fromlist or (), level)
             except ModuleNotFoundError as error:
                 raise self._translated(error) from None
@@ -320,20 +325,24 @@ class Tree:
                 self.builtins[name] = value
 
     @contextlib.contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[None]:
         """Let one thread load modules of this tree: circular imports of several threads would wait for each other.
 
         The lock is one of the import system's, which notices when waiting would never end.
         """
+        finder.stay_first()
+        self._see_new_builtins()
         lock = importlib._bootstrap._get_module_lock(self.prefix)  # type: ignore[attr-defined]
         try:
             lock.acquire()
         except RuntimeError:  # a deadlock, were it to wait: the locks of the single modules must do
             yield
             return
+        self._loading = threading.get_ident()
         try:
             yield
         finally:
+            self._loading = None
             lock.release()
 
 
