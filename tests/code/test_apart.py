@@ -141,8 +141,8 @@ def test_every_way_to_import_finds_the_own_version(both):
         assert pack.by_name() == (version,) * 3
         assert pack.late_relative() == (version, version)
         assert pack.loop_a.ask() == (version, pack.loop_a.__name__)
-        assert snap.helper.VERSION == version
-        assert importlib.import_module(f"{snap.__name__}.space.inner.thing").VERSION == version
+        assert version == snap.helper.VERSION
+        assert version == importlib.import_module(f"{snap.__name__}.space.inner.thing").VERSION
         assert pack.__doc__ == "A package."
 
 
@@ -158,7 +158,7 @@ def test_a_loaded_snapshot_is_like_a_package(make, tmp_path):
     assert "pack" in dir(sys.modules["like_a_package"])
     assert core.__spec__.name == core.__name__
     with pytest.raises(AttributeError, match="has no module 'absent'; it has helper, pack, space"):
-        sys.modules["like_a_package"].absent  # noqa: B018
+        sys.modules["like_a_package"].absent
 
 
 def test_classes_know_their_own_version(both):
@@ -239,7 +239,7 @@ def test_sixteen_threads_import_a_circle_at_once(make):
         def work(number, tree=tree, barrier=barrier, failed=failed):
             barrier.wait()
             try:
-                assert tree.module(f"ring.m{number % size}").DONE == number % size
+                assert number % size == tree.module(f"ring.m{number % size}").DONE
             except BaseException as error:
                 failed.append(error)
 
@@ -249,6 +249,17 @@ def test_sixteen_threads_import_a_circle_at_once(make):
         for thread in threads:
             thread.join(30)
         assert not failed
+
+
+def test_a_module_that_waits_for_a_thread_while_it_is_imported_does_not_hang(make):
+    code = "import threading\ndef work():\n    import pack\n    from pack import sub\n    seen.append(sub.Y)\nseen = []\n"
+    code += "thread = threading.Thread(target=work)\nthread.start()\nthread.join()\n"
+    snap = make("waits", {"main.py": code, "pack/__init__.py": "", "pack/sub.py": "Y = 1\n"})
+    done = []
+    thread = threading.Thread(target=lambda: done.append(snap.main.seen), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert done == [[1]]
 
 
 # --- what changes on disk --------------------------------------------------------------------------------------------
@@ -304,7 +315,7 @@ def test_compiled_extensions_say_so(make, tmp_path):
     snap = make("compiled", files)
     assert snap.fast._speed is None  # the usual fallback
     with pytest.raises(ImportApartError, match=r"fast\._speed: .* is a compiled extension"):
-        snap.needs  # noqa: B018
+        snap.needs
 
 
 def test_outside_code_that_imports_a_module_of_the_tree_by_name_is_told(make, tmp_path, monkeypatch):
@@ -336,7 +347,7 @@ def test_pickles_that_name_modules_plainly_are_read_with_the_own_classes(make, t
     text = "import pickle, io\nclass S:\n    V = 'then'\ndef read(d):\n    return pickle.loads(d), pickle.load(io.BytesIO(d))\n"
     snap = make("then", {"shape.py": text})
     assert [value.V for value in snap.shape.read(data)] == ["then", "then"]
-    with snap, pytest.raises(ImportApartError, match="a pickle .*looks 'shape' up by its plain name"):
+    with snap, pytest.raises(ImportApartError, match=r"a pickle .*looks 'shape' up by its plain name"):
         pickle.loads(data)
     assert pickle.loads(data).V == "today"
 
@@ -499,7 +510,7 @@ def own_version():
 
 def test_builtins_that_are_added_later_are_seen_at_the_next_import(make, monkeypatch):
     snap = make("builtins", {"b.py": "def f():\n    import c\n    return _translate\n", "c.py": ""})
-    snap.b  # noqa: B018
+    snap.b
     monkeypatch.setattr("builtins._translate", "there", raising=False)
     assert snap.b.f() == "there"
 
@@ -509,6 +520,22 @@ def test_builtins_that_the_tree_changes_are_changed_for_it_alone(make):
     assert make("own_builtins", {"b.py": code}).b.found == ("mine", 1)
     assert abs(-1) == 1
     assert "brand_new" not in __builtins__
+
+
+def test_what_the_tree_sets_in_its_builtins_stays_at_later_imports(make):
+    code = "import builtins\nbuiltins.abs = lambda x: 'mine'\nimport c\nfound = abs(1)\n"
+    assert make("kept_builtins", {"b.py": code, "c.py": ""}).b.found == "mine"
+
+
+def test_type_of_a_module_makes_modules(make):
+    code = "import sys\nclass M(type(sys)):\n    @property\n    def x(self): return 5\nsys.modules[__name__].__class__ = M\nother = type(sys)('other')\nother.y = 1\n"
+    snap = make("type_of", {"odd.py": code})
+    assert (snap.odd.x, snap.odd.other.y) == (5, 1)
+
+
+def test_logging_configuration_finds_handlers_of_the_tree(make):
+    code = "import logging.config, logging\nclass H(logging.Handler):\n    pass\ndef go():\n    logging.config.dictConfig({'version': 1, 'handlers': {'h': {'class': 'logs.H'}}, 'loggers': {'apart.x': {'handlers': ['h']}}})\n    return type(logging.getLogger('apart.x').handlers[0]) is H\n"
+    assert make("logs", {"logs.py": code}).logs.go()
 
 
 def test_a_chain_of_a_hundred_modules(make):

@@ -86,6 +86,17 @@ def _resources(tree: Tree) -> dict[str, Any]:
     return {name: named(getattr(real, name)) for name in names if hasattr(real, name)}
 
 
+def _logging_config(tree: Tree) -> dict[str, Any]:
+    import logging.config as real
+
+    class Configurator(real.dictConfigClass):
+        """Resolves the names of handlers and filters as the tree's code would."""
+
+        importer = staticmethod(tree.import_)
+
+    return {"dictConfig": lambda config: Configurator(config).configure(), "dictConfigClass": Configurator}
+
+
 def _pickle(tree: Tree) -> dict[str, Any]:
     import io
     import pickle as real
@@ -188,6 +199,8 @@ FUNCTIONS: dict[str, Callable[[Tree], dict[str, Any]]] = {
     "importlib.metadata": _metadata,
     "importlib.resources": _resources,
     "importlib.util": _importlib_util,
+    "logging": lambda _: {},  # for its `config`
+    "logging.config": _logging_config,
     "pickle": _pickle,
     "pkgutil": _pkgutil,
     "runpy": _runpy,

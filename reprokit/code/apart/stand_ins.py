@@ -15,6 +15,8 @@ _MODULES = frozenset(
         "importlib.metadata",
         "importlib.resources",
         "importlib.util",
+        "logging",
+        "logging.config",
         "pickle",
         "pkgutil",
         "runpy",
@@ -37,48 +39,53 @@ class StandIns:
         if name not in self._made:
             from reprokit.code.apart import lookups
 
-            kind = _Builtins if name == "builtins" else StandIn
-            self._made[name] = kind(module, lookups.FUNCTIONS[name](self._tree), self)
+            made = _Builtins(name, module.__doc__) if name == "builtins" else StandIn(name, module.__doc__)
+            vars(made).update({key: value for key, value in vars(module).items() if key.startswith("__")})
+            vars(made).update(lookups.FUNCTIONS[name](self._tree))
+            vars(made).update(__reprokit_real__=(module, self), __reprokit_tree__=self._tree)
+            self._made[name] = made
         return self._made[name]
 
 
 class StandIn(ModuleType):
-    """Everything that the real module has, but for some of its contents."""
-
-    def __init__(self, real: ModuleType, contents: dict[str, Any], others: StandIns) -> None:
-        super().__init__(real.__name__, real.__doc__)
-        vars(self).update({name: value for name, value in vars(real).items() if name.startswith("__")})
-        vars(self).update(contents)
-        vars(self)["__reprokit_real__"] = (real, others)
-        vars(self)["__reprokit_contents__"] = contents
+    """Everything that the real module has, but for some of its contents; without a real one, a module like any other."""
 
     def __getattr__(self, name: str) -> Any:
-        real, others = vars(self)["__reprokit_real__"]
-        value = getattr(real, name)
-        return others.instead_of(value, value.__name__) if isinstance(value, ModuleType) else value
+        behind = vars(self).get("__reprokit_real__")
+        if behind is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        value = getattr(behind[0], name)
+        return behind[1].instead_of(value, value.__name__) if isinstance(value, ModuleType) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in vars(self):
+        behind = vars(self).get("__reprokit_real__")
+        if behind is None or name in vars(self):
             super().__setattr__(name, value)
         else:
-            setattr(vars(self)["__reprokit_real__"][0], name, value)
+            setattr(behind[0], name, value)
 
     def __delattr__(self, name: str) -> None:
-        if name in vars(self):
+        behind = vars(self).get("__reprokit_real__")
+        if behind is None or name in vars(self):
             super().__delattr__(name)
         else:
-            delattr(vars(self)["__reprokit_real__"][0], name)
+            delattr(behind[0], name)
 
     def __dir__(self) -> list[str]:
-        return dir(vars(self)["__reprokit_real__"][0])
+        behind = vars(self).get("__reprokit_real__")
+        return dir(behind[0]) if behind is not None else sorted(vars(self))
 
 
 class _Builtins(StandIn):
-    """The builtins of a tree: what its code changes here, its code sees."""
+    """The builtins of a tree: what its code changes here, its code alone sees."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        vars(self)[name] = vars(self)["__reprokit_contents__"][name] = value
+        tree: Tree = vars(self)["__reprokit_tree__"]
+        tree.own_builtins.add(name)
+        vars(self)[name] = tree.builtins[name] = value
 
     def __delattr__(self, name: str) -> None:
+        tree: Tree = vars(self)["__reprokit_tree__"]
         super().__delattr__(name)
-        vars(self)["__reprokit_contents__"].pop(name, None)
+        tree.own_builtins.add(name)
+        tree.builtins.pop(name, None)

@@ -10,11 +10,9 @@ The import system is the reference: https://docs.python.org/3/reference/import.h
 from __future__ import annotations
 
 import builtins
-import contextlib
-import importlib._bootstrap
+import operator
 import os
 import sys
-import threading
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +24,7 @@ from reprokit.code.foreign import is_foreign_name
 from reprokit.errors import ImportApartError, NotInTreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reprokit.model.records import SnapshotInfo
 
@@ -73,11 +71,12 @@ class Tree:
         self.commit: str | None = None  # as in artifact names, where it is known
         self.snapshot: SnapshotInfo | None = None  # what a vault keeps of it
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_}
+        self.own_builtins = {"__import__"}  # those that are not the interpreter's
+        self._builtins_seen = list(vars(builtins).values())
         self._known = known
         self._own: dict[str, bool] = {}
         self._seen_path: list[str] = []
         self._seen_outside: set[str] = set()
-        self._loading: int | None = None  # the thread that does
         self._locator = locate.Locator()
         self._stand_ins = stand_ins.StandIns(self)
 
@@ -183,18 +182,25 @@ class Tree:
     def _load(self, fullname: str) -> ModuleType:
         __tracebackhide__ = True
         there = sys.modules.get(fullname)
-        if there is not None and not getattr(getattr(there, "__spec__", None), "_initializing", False):
+        if there is not None and not _is_loading(there):
             return there
+        finder.stay_first()
+        self._see_new_builtins()
         try:
-            # As the import statement does it: patient with modules that another thread is loading in a circle.
-            if self._loading == threading.get_ident():
-                _import(fullname, None, None, ("__name__",), 0)
-            else:
-                with self._alone():
-                    _import(fullname, None, None, ("__name__",), 0)
+            # Packages first: no thread holds the lock of a module while it waits for that of its package.
+            end = fullname.find(".", len(self.prefix) + 1)
+            while end > 0:
+                if fullname[:end] not in sys.modules:
+                    _patiently(fullname[:end], ("__name__",))
+                end = fullname.find(".", end + 1)
+            _import(fullname, None, None, ("__name__",), 0)  # not through `_patiently`: each frame shortens chains of imports
             return sys.modules[fullname]
         except ModuleNotFoundError as error:
             raise self._translated(error) from None
+        except RuntimeError as error:
+            if not _is_deadlock(error) or fullname not in sys.modules:
+                raise
+            return sys.modules[fullname]
 
     def import_(
         self,
@@ -207,18 +213,12 @@ class Tree:
         """Stand where ``__import__`` stands for code of this tree."""
         __tracebackhide__ = True
         if level:
-            self._check_level(globals, level)
-            try:
-                if self._loading == threading.get_ident():
-                    return _import(name, globals, locals, fromlist or (), level)
-                with self._alone():
-                    return _import(name, globals, locals, fromlist or (), level)
-            except ModuleNotFoundError as error:
-                raise self._translated(error) from None
+            name = self._absolute(name, globals, level)
+            if not name.startswith(self.prefix):  # code whose package was set by hand
+                return _import(name, globals, locals, fromlist or (), 0)
         top = name.partition(".")[0]
         if top == self.prefix:  # a private name: what `__name__` says
-            module = self._load(name)
-            return _import(name, globals, locals, fromlist, 0) if fromlist else sys.modules[top]
+            return self._with(self._load(name), fromlist) if fromlist else sys.modules[top]
         if sys.path != self._seen_path:
             self._look_at_path()
         if not self.owns(top):
@@ -234,7 +234,17 @@ class Tree:
             return self._import_outside_portion(name, globals, locals, fromlist, error)
         if not fromlist:
             return sys.modules[self.private(top)]
-        return _import(private, globals, locals, fromlist, 0) if hasattr(module, "__path__") else module
+        return self._with(module, fromlist)
+
+    def _with(self, module: Any, fromlist: Sequence[str]) -> Any:
+        """Import the submodules that a ``from`` names; those that another thread is busy with are taken as they are."""
+        __tracebackhide__ = True
+        if not hasattr(module, "__path__"):
+            return module
+        try:
+            return _patiently(module.__spec__.name, fromlist)
+        except ModuleNotFoundError as error:
+            raise self._translated(error) from None
 
     def _import_outside(self, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         __tracebackhide__ = True
@@ -302,11 +312,13 @@ class Tree:
         found = self._locator.look(top, self.roots)
         return found is not None and found.location is None
 
-    def _check_level(self, globals: Mapping[str, Any] | None, level: int) -> None:  # noqa: A002
-        """Refuse what leaves the top-level package: the root module stands where plain Python has nothing."""
-        package = (globals or {}).get("__package__") or ""
-        if level > 1 and not self.package and package.startswith(f"{self.prefix}.") and package.count(".") < level:
+    def _absolute(self, name: str, globals: Mapping[str, Any] | None, level: int) -> str:  # noqa: A002
+        """Resolve a relative import; one that leaves the top-level package is refused, as in plain Python."""
+        package = _package_of(globals or {})
+        parts = package.rsplit(".", level - 1)
+        if len(parts) < level or (level > 1 and parts[0] == self.prefix and not self.package):
             raise ImportError("attempted relative import beyond top-level package")
+        return f"{parts[0]}.{name}" if name else parts[0]
 
     def _translated(self, error: ModuleNotFoundError) -> ModuleNotFoundError:
         missing = error.name or ""
@@ -319,31 +331,43 @@ class Tree:
         return NotInTreeError(plain, self.label, hint)
 
     def _see_new_builtins(self) -> None:
-        """Take over what was added to the builtins or patched there since."""
-        for name, value in vars(builtins).items():
-            if name != "__import__" and self.builtins.get(name) is not value:
-                self.builtins[name] = value
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one thread load modules of this tree: circular imports of several threads would wait for each other.
-
-        The lock is one of the import system's, which notices when waiting would never end.
-        """
-        finder.stay_first()
-        self._see_new_builtins()
-        lock = importlib._bootstrap._get_module_lock(self.prefix)  # type: ignore[attr-defined]
-        try:
-            lock.acquire()
-        except RuntimeError:  # a deadlock, were it to wait: the locks of the single modules must do
-            yield
+        """Take over what was added to the builtins, or patched there, since; what the tree's own code set stays."""
+        now = vars(builtins)
+        if len(now) == len(self._builtins_seen) and all(map(operator.is_, now.values(), self._builtins_seen)):
             return
-        self._loading = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._loading = None
-            lock.release()
+        self._builtins_seen = list(now.values())
+        self.builtins.update({name: value for name, value in now.items() if name not in self.own_builtins})
+
+
+def _patiently(name: str, fromlist: Sequence[str]) -> Any:
+    """Import as the import statement does, but take a module as far as it is when waiting for it would never end.
+
+    Two threads that import a circle from two sides wait for each other.  The import system notices, and gives one of them
+    an error; what it waited for is in `sys.modules` then, as in a circle within one thread.
+    """
+    __tracebackhide__ = True
+    try:
+        return _import(name, None, None, fromlist, 0)
+    except RuntimeError as error:
+        if not _is_deadlock(error) or name not in sys.modules:
+            raise
+        return sys.modules[name]
+
+
+def _is_deadlock(error: RuntimeError) -> bool:
+    return type(error).__name__ == "_DeadlockError"
+
+
+def _is_loading(module: ModuleType) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _package_of(namespace: Mapping[str, Any]) -> str:
+    package = namespace.get("__package__")
+    if package is not None:
+        return str(package)
+    name = str(namespace.get("__name__", ""))
+    return name if "__path__" in namespace else name.rpartition(".")[0]
 
 
 def is_compiled_lookup(globals: Any, locals: Any, fromlist: Any) -> bool:  # noqa: A002 - the names of __import__
