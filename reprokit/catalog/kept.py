@@ -87,7 +87,8 @@ def open_code(wanted: str, vault_path: Path) -> Face:
     context = run.context
     child, snapshot = _recorded(run, wanted)
     name = f"run {(child.run_id if child else run.run_id)[:8]}"
-    paths = list(context.python_path) if context and context.python_path else _guessed(run.pre)
+    told = context.python_path if context and run.pre.kind != "command" else []  # a command has a path of its own
+    paths = list(told) or _guessed(run.pre)
     recorded = (child.commit if child else None) or run.pre.commit
     if snapshot is not None:
         kept = snapshot.digest
@@ -134,10 +135,11 @@ def _places(vault: Vault) -> list[Path]:
 
 
 def _guessed(pre: PreRunInfo) -> list[str]:
-    """Where the modules of a project usually lie, and where the run's own function lay."""
+    """Where the modules of a project usually lie, and where the run's own function or script lay."""
     paths = list(_USUAL)
-    if pre.source_file:
-        folder = Path(pre.source_file).parent
+    scripts = [word for word in pre.command or () if word.endswith(".py")]
+    for file in [*scripts[:1], *([pre.source_file] if pre.source_file else [])]:
+        folder = Path(os.path.normpath(Path(pre.cwd or pre.root_directory, file))).parent
         while (folder / "__init__.py").exists() and folder != folder.parent:
             folder = folder.parent
         inside = os.path.relpath(folder, pre.root_directory).replace(os.sep, "/")

@@ -114,6 +114,16 @@ def test_modules_are_found_where_the_run_found_them(project, layout):
     assert out == "then\n"
 
 
+def test_the_code_of_a_monitored_script(project):
+    (project.root / "scripts").mkdir()
+    (project.root / "scripts" / "tool.py").write_text("import aid\ndef f():\n    return aid.V\n")
+    (project.root / "scripts" / "aid.py").write_text("V = 'then'\n")
+    project.commit_all()
+    assert project.reprokit("monitor", "--", "python", "scripts/tool.py").returncode == 0
+    (project.root / "scripts" / "aid.py").write_text("V = 'today'\n")
+    assert project.python("import reprokit as rk\nprint(rk.at().tool.f())").stdout == "then\n"
+
+
 def test_runs_of_old_code_are_recorded_as_runs_of_old_code(project, scripts):
     first = project.context()
     change(project, 5)
