@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import fixtures, measure
+from benchmarks import apart, closure, fixtures, measure, trees
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
@@ -198,4 +198,8 @@ ALL = {
     "first": first_call,
     "command": commands,
     "memory": memory,
+    "snapshot": trees.snapshots,
+    "changes": trees.changes,
+    "apart": apart.apart,
+    "closure": closure.closure,
 }

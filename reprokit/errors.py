@@ -9,10 +9,13 @@ from __future__ import annotations
 __all__ = [
     "AmbiguousRunError",
     "AmbiguousTreeError",
+    "ArchiveError",
     "ArtifactExistsError",
     "CaptureError",
     "ConfigError",
+    "CycleError",
     "DirtyRepositoryError",
+    "DuplicateError",
     "GitError",
     "ImportApartError",
     "MissingExtraError",
@@ -297,3 +300,24 @@ class AmbiguousTreeError(ReprokitError, LookupError):
     def __str__(self) -> str:
         wanted, found = self.args
         return f"{wanted!r} fits {len(found)} trees: {', '.join(d[:19] for d in found[:5])}; type more digits"
+
+
+class ArchiveError(ReprokitError, ValueError):
+    """An archive cannot be written or read.  Arguments: the place (may be left out), what is wrong there and the remedy."""
+
+    def __str__(self) -> str:
+        return ": ".join(str(arg) for arg in self.args)
+
+
+class CycleError(ArchiveError):
+    """Objects contain each other in a loop that cannot be rebuilt.  Arguments: the path to the loop, what closes it."""
+
+
+class DuplicateError(ArchiveError):
+    """Another object has that name in the archive already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"Object with name {self.args[0]!r} already exists in archive."

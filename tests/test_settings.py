@@ -212,3 +212,9 @@ def test_a_script_started_from_elsewhere_finds_its_own_project(project, tmp_path
     )
     assert project.commit in done.stdout
     assert len(project.folders) == 1
+
+
+def test_a_key_that_is_given_in_both_spellings_is_refused(tmp_path):
+    (tmp_path / "reprokit.toml").write_text("allow-dirty = true\nallow_dirty = false\n")
+    with pytest.raises(SettingsError, match=r"given twice: 'allow-dirty'"):
+        settings.load(tmp_path, {})

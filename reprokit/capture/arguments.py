@@ -1,44 +1,19 @@
-"""A call's arguments: JSON where JSON holds them exactly, else a short safe description; never an abort."""
+"""A call's arguments, described and with secrets taken out."""
 
 from __future__ import annotations
 
-import datetime as dt
-import enum
-import math
-import pathlib
-import re
-import types
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reprokit.model import digest as digests
+from reprokit.capture.describe import clean, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from reprokit.model.redact import Redactor
 
-LONGEST_TEXT = 10_000  # characters
-LONGEST_PATH = 4_096  # characters
-MOST_ITEMS = 1_000  # of one container
-MOST_IN_ALL = 10_000  # of one argument, all levels together: containers that share parts multiply with each level
-MOST_TEXT = 200_000  # characters of one argument
-_DEEPEST = 20
-_SHOWN = 200  # characters of a repr
-_SAFE = 2**53 - 1
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_ENDS = " \t\r\n\"'`,;(){}[]<>"  # of a word
-_TEXTUAL = (
-    dt.datetime,
-    dt.date,
-    dt.time,
-    dt.timedelta,
-    complex,
-    range,
-)
-_TEXTUAL_NAMES = frozenset(("decimal.Decimal", "fractions.Fraction", "uuid.UUID"))  # their modules need not be loaded
+__all__ = ["Arguments", "call", "describe"]
 
 
 class Arguments(msgspec.Struct, frozen=True):
@@ -57,204 +32,47 @@ def call(args: tuple[Any, ...], kwargs: dict[str, Any], redactor: Redactor, name
     position.
     """
     inexact: list[str] = []
-    redacted: list[str] = []
-
-    def one(name: str, place: str, value: Any) -> Any:
-        plain, exact = describe(value)
+    items = [(names[i] if i < len(names) else "", f"args[{i}]", value) for i, value in enumerate(args)]
+    items += [(name, f"kwargs[{name!a}]", value) for name, value in kwargs.items()]
+    plain = []
+    for name, place, value in items:
+        if type(value) is bytes and redactor.is_secret_name(name):
+            redactor.learn(name, value)
+        one, exact = describe(value)
+        plain.append(one)
         if not exact:
             inexact.append(place)
-        if isinstance(plain, (int, float, type(None))) and not (name and redactor.is_secret_name(name)):
-            return plain
-        clean, places = redactor.value(name, plain)
-        redacted.extend(place + found[len(name) :] for found in places)
-        return clean
-
-    made = [one(names[i] if i < len(names) else "", f"args[{i}]", value) for i, value in enumerate(args)]
-    named = {_clean(name): one(name, f"kwargs[{name!a}]", value) for name, value in kwargs.items()}
-    return Arguments(made, named, inexact, redacted)
-
-
-def describe(value: Any) -> tuple[Any, bool]:
-    """Give what JSON can hold of a value, and whether that is all of it."""
-    kind = type(value)
-    if value is None or kind is bool:
-        return value, True
-    if kind is int:
-        return (value, True) if -_SAFE <= value <= _SAFE else (_tagged("int", text=_start(_digits(value))), False)
-    if kind is str:
-        if value.isascii() and len(value) <= LONGEST_TEXT:
-            return value, True
-        return _text(value)
-    if kind is float and math.isfinite(value):
-        return value, True
-    try:
-        return _describe(value, 0, _Budget())
-    except Exception:  # noqa: BLE001 - the object's own methods may do anything
-        return _tagged(_name(kind)), False
+    known = redactor.known
+    made, redacted = _clean_all(items, plain, redactor)
+    if redactor.known is not known:  # a secret that one argument shows may be a part of those before it
+        made, redacted = _clean_all(items, plain, redactor)
+    return Arguments(
+        made[: len(args)],
+        {clean(name): value for name, value in zip(kwargs, made[len(args) :], strict=True)},
+        inexact,
+        redacted,
+    )
 
 
-class _Budget(msgspec.Struct):
-    """What one description may still hold, and the containers that it is inside of."""
-
-    items: int = MOST_IN_ALL
-    text: int = MOST_TEXT
-    inside: set[int] = set()
-
-
-def _describe(value: Any, depth: int, budget: _Budget) -> tuple[Any, bool]:
-    kind = type(value)
-    budget.items -= 1
-    if kind is str:
-        budget.text -= min(len(value), LONGEST_TEXT)
-        return describe(value) if budget.text >= 0 else (_tagged("str", len=len(value), note="left out"), False)
-    if value is None or kind in (bool, int):
-        return describe(value)
-    if kind is float:
-        return (value, True) if math.isfinite(value) else (_tagged("float", text=str(value)), False)
-    if kind in (list, tuple, set, frozenset, dict):
-        inside = budget.inside
-        if id(value) in inside or depth >= _DEEPEST:
-            note = "contains itself" if id(value) in inside else "nested deeper"
-            return _tagged(kind.__name__, len=len(value), note=note), False
-        inside.add(id(value))
-        try:
-            return _mapping(value, depth, budget) if kind is dict else _sequence(value, kind, depth, budget)
-        finally:
-            inside.discard(id(value))
-    return _other(value, kind), False
-
-
-def _mapping(value: dict[Any, Any], depth: int, budget: _Budget) -> tuple[Any, bool]:
-    exact = True
-    made: dict[str, Any] = {}
-    taken = 0
-    for key, item in islice(value.items(), MOST_ITEMS):
-        if budget.items <= 0:
-            break
-        taken += 1
-        plain, whole = _describe(item, depth + 1, budget)
-        if type(key) is str:
-            name = _clean(_cut(key))
-            known = name == key
+def _clean_all(items: list[tuple[str, str, Any]], plain: list[Any], redactor: Redactor) -> tuple[list[Any], list[str]]:
+    made: list[Any] = []
+    redacted: list[str] = []
+    before: Any = None
+    for (name, place, _), value in zip(items, plain, strict=True):
+        if isinstance(value, (int, float, type(None))) and not (name and redactor.is_secret_name(name)):
+            made.append(value)
+        elif type(before) is str and place[:5] == "args[" and before.isidentifier() and _names(before, value, redactor):
+            found, places = redactor.value(before, value)  # set("password", "x")
+            made.append(found)
+            redacted.extend([place] if places else [])
         else:
-            name, known = _clean(_cut(str(_describe(key, depth + 1, budget)[0]))), False
-        made[name] = plain
-        exact = exact and whole and known
-    if taken < len(value):
-        return _tagged("dict", len=len(value), items=made), False
-    return made, exact
+            found, places = redactor.value(name, value)
+            made.append(found)
+            redacted.extend(place + where[len(name) :] for where in places)
+        before = value
+    return made, redacted
 
 
-def _sequence(value: Collection[Any], kind: type, depth: int, budget: _Budget) -> tuple[Any, bool]:
-    plain: list[Any] = []
-    exact = kind is list
-    for item in islice(value, MOST_ITEMS):  # never a copy: there may be a hundred million
-        if budget.items <= 0:
-            break
-        one, whole = _describe(item, depth + 1, budget)
-        plain.append(one)
-        exact = exact and whole
-    if kind is list and len(plain) == len(value):
-        return plain, exact
-    if kind in (set, frozenset):
-        plain.sort(key=str)
-    return _tagged(kind.__name__, len=len(value), items=plain), False
-
-
-def _other(value: Any, kind: type) -> Any:
-    # By type and not by isinstance, which asks ``__class__``: a lazy proxy would go and load what it stands for.
-    name = _name(kind)
-    if issubclass(kind, enum.Enum):
-        return _tagged(name, name=_clean(value.name), value=describe(value.value)[0])
-    if issubclass(kind, pathlib.PurePath):
-        return _tagged(name, text=_clean(_cut(str(value), LONGEST_PATH)))
-    if issubclass(kind, _TEXTUAL) or name in _TEXTUAL_NAMES:
-        return _tagged(name, text=_clean(_start(str(value))))
-    if issubclass(kind, (bytes, bytearray, memoryview)):
-        data = bytes(value) if kind is memoryview else value
-        return _tagged(name, len=len(data), digest=digests.of_bytes(data))
-    if issubclass(kind, type):
-        return _tagged("type", name=_name(value))
-    if issubclass(kind, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
-        return _tagged("function", name=_clean(f"{value.__module__}.{value.__qualname__}"))
-    if issubclass(kind, types.ModuleType):
-        return _tagged("module", name=_clean(value.__name__))
-    if kind.__module__.partition(".")[0] in _ARRAYS:
-        return _tagged(name, **_array(value))
-    if issubclass(kind, (int, float, str)):  # subclasses
-        base = next(t for t in (int, float, str) if issubclass(kind, t))
-        return _tagged(name, value=describe(base(value))[0])
-    return _tagged(name, repr=_repr(value))
-
-
-def _array(value: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    for fact in ("dtype", "device"):
-        if hasattr(value, fact) and str(getattr(value, fact)) != "cpu":
-            facts[fact] = _clean(str(getattr(value, fact)))
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        # A dimension that is no plain number is not known yet: converting it may start the computation.
-        facts["shape"] = [n if type(n) is int else None for n in shape]
-        if not facts["shape"] and hasattr(value, "item") and "device" not in facts:  # else it would wait for the device
-            facts["text"] = _clean(_cut(_ADDRESS.sub("", str(value.item()))))
-    return facts
-
-
-# Their repr may print megabytes or start a computation; shape and dtype say what matters.
-_ARRAYS = frozenset(
-    ("numpy", "pandas", "torch", "tensorflow", "jax", "jaxlib", "xarray", "dask", "cupy", "scipy", "polars", "pyarrow")
-)
-
-
-def _repr(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:  # noqa: BLE001 - the user's __repr__ may do anything
-        return f"<its __repr__ raised {type(error).__name__}>"
-    return _clean(_cut(_ADDRESS.sub("", text[: 10 * _SHOWN])))
-
-
-def _tagged(kind: str, /, **facts: Any) -> dict[str, Any]:
-    return {"$type": kind, **facts}
-
-
-def _name(kind: type) -> str:
-    try:
-        module, name = kind.__module__, kind.__qualname__
-    except Exception:  # noqa: BLE001 - a metaclass may do anything
-        return "object"
-    return _clean(name if module == "builtins" else f"{module}.{name}")
-
-
-def _text(value: str) -> tuple[Any, bool]:
-    try:
-        data = value.encode()
-    except UnicodeEncodeError:
-        return _tagged("str", text=_clean(_cut(value))), False
-    if len(value) > LONGEST_TEXT:
-        return _tagged("str", len=len(value), text=_cut(value, LONGEST_TEXT), digest=digests.of_bytes(data)), False
-    return value, True
-
-
-def _clean(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _cut(text: str, limit: int = _SHOWN) -> str:
-    """Shorten free text at the end of a word: the first half of a secret has no format that it could be known by."""
-    if len(text) <= limit:
-        return text
-    return text[: max(text.rfind(end, 0, limit) for end in _ENDS) + 1] + "..."
-
-
-def _start(text: str) -> str:
-    """Shorten digits."""
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-
-
-def _digits(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:  # beyond the interpreter's limit for decimal digits
-        return hex(value)
+def _names(before: str, value: Any, redactor: Redactor) -> bool:
+    """Tell whether the argument before says that this one is a secret."""
+    return before != "token" and type(value) is str and len(before) <= 60 and redactor.is_secret_name(before)

@@ -20,6 +20,8 @@ _files: dict[str, tuple[tuple[int, int, int], Any]] = {}
 def resolve(config: Any, arguments: Mapping[str, Any] | None = None) -> Any:
     """Give the configuration that a decorator's ``config=`` stands for.
 
+    What came from a file is kept until the file changes: the caller must not change it.
+
     Parameters
     ----------
     config
@@ -59,8 +61,8 @@ def _from_file(path: str) -> Any:
             return known[1]
         with open(path, "rb") as stream:
             data = stream.read()
-    except OSError as error:
-        raise ConfigError("config", f"{path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise ConfigError("config", f"{path!r}: {getattr(error, 'strerror', None) or error}") from error
     found = _parse(path, suffix, data)
     _files[os.path.abspath(path)] = (stamp, found)
     return found

@@ -27,7 +27,7 @@ DEFAULT_VARIABLES = frozenset((
 # fmt: on
 
 _FOLDER = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-_]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z"
 )
 
 _known: tuple[Any, list[Package]] | None = None

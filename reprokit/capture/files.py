@@ -151,12 +151,17 @@ def keep(rule: FileRule, path: Path, folder: Path) -> FileInfo:
     kept = None
     if rule.copy or rule.move:
         target = _free(folder, path.name)
-        if rule.move:
+        if path.is_dir() and os.path.realpath(folder).startswith(os.path.join(os.path.realpath(path), "")):
+            raise OSError(errno.EINVAL, "it holds the run folder, which can't hold it in turn", str(path))
+        linked = path.is_symlink()  # a relative one would point nowhere from the run folder
+        if rule.move and not linked:
             shutil.move(str(path), target)
         elif path.is_dir():
             shutil.copytree(path, target, symlinks=True)
         else:
             shutil.copyfile(path, target)
+        if rule.move and linked:
+            path.unlink()
         kept = target.name
     return FileInfo(hash_algorithm=rule.hash, hash=told, kept_as=kept)
 

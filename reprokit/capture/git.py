@@ -63,8 +63,9 @@ def begin(root: Path, *, dirty: Dirty, vault: Path | None = None) -> Asked:
         return Asked(lambda: None)
     try:
         switches = git.filter_switches(place)
-        status = git.start(root, *git.STATUS, switches=switches) if not place.bare else None
-        remotes = git.start(root, "config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        environ = place.pinned()
+        status = git.start(root, *git.STATUS, switches=switches, environ=environ) if not place.bare else None
+        remotes = git.start(root, "config", "-z", "--get-regexp", r"^remote\..*\.url$", environ=environ)
     except (GitError, OSError) as error:
         reason = str(error)
         return Asked(lambda: _unreadable(root, place, reason))
@@ -78,18 +79,21 @@ def _collect(
     try:
         urls = [
             GitRemote(name=printable(name), url=printable(strip_url(url)))
-            for name, url in git.parse_remotes(remotes.output())
+            for name, url in git.parse_remotes(remotes.output(none=1))
         ]
     except GitError as error:
         urls = []
-        if "exit code" not in str(error):  # git config ends with 1 when there is none
-            unknown["remotes"] = str(error)
+        unknown["remotes"] = str(error)
     if status is None:
         return _bare(root, place, urls)
     try:
         told = git.parse_status(status.output())
     except GitError as error:
         return _without_status(root, place, urls, str(error))
+    try:
+        told = with_submodules(place, told)
+    except (GitError, OSError) as error:
+        unknown["submodules"] = str(error)
     changed = [printable(entry.path) for entry in told.entries if _counts(entry, dirty, place, vault)]
     if told.oid is None:
         unknown["sha"] = "it has no commit yet"
@@ -109,16 +113,45 @@ def _collect(
     )
 
 
+def with_submodules(place: git.Place, told: git.Status) -> git.Status:
+    """Add what differs inside the submodules that are checked out: each is asked as a repository of its own.
+
+    What ``submodule.<name>.ignore`` hides counts too: a run executes it.
+
+    Raises
+    ------
+    GitError, OSError
+        When one cannot be asked.
+    """
+    asked = []
+    for path in git.submodules(place):
+        inner = git.locate(place.top / path)
+        if inner is not None and not inner.bare:
+            switches = git.filter_switches(inner)
+            asked.append((path, inner, git.start(inner.top, *git.STATUS, switches=switches, environ=inner.pinned())))
+    if not asked:
+        return told
+    entries = {entry.path: entry for entry in told.entries}
+    for (path, inner, _), out in zip(asked, git.outputs([status for _, _, status in asked]), strict=True):
+        inside = with_submodules(inner, git.parse_status(out)).entries
+        modified = "M" if any(entry.state != "??" and not _untracked_only(entry) for entry in inside) else "."
+        untracked = "U" if any(entry.state == "??" or _untracked_only(entry) for entry in inside) else "."
+        if inside:
+            outer = entries.get(path, git.Entry(path, ".M", "S..."))
+            entries[path] = msgspec.structs.replace(outer, submodule=f"{outer.submodule[:2]}{modified}{untracked}")
+    return msgspec.structs.replace(told, entries=tuple(entries.values()))
+
+
+def _untracked_only(entry: git.Entry) -> bool:
+    return entry.submodule.startswith("S") and "C" not in entry.submodule and "M" not in entry.submodule
+
+
 def _counts(entry: git.Entry, dirty: Dirty, place: git.Place, vault: Path | None) -> bool:
     """Tell whether a path that differs makes the repository dirty."""
     if source.within(entry.path, source.relative_to(vault, place.top) if vault is not None else None):
         return False
     if entry.state != "??":
-        # A submodule with nothing but untracked files runs the same code.
-        return (
-            not (entry.submodule.startswith("S") and "C" not in entry.submodule and "M" not in entry.submodule)
-            or dirty == "all"
-        )
+        return not _untracked_only(entry) or dirty == "all"  # with nothing but new files a submodule runs the same code
     if source.is_derived(entry.path.rstrip("/")):
         return False
     return dirty == "all" or (dirty == "source" and entry.path.endswith(".py"))
@@ -127,7 +160,7 @@ def _counts(entry: git.Entry, dirty: Dirty, place: git.Place, vault: Path | None
 def _without_status(root: Path, place: git.Place, remotes: list[GitRemote], reason: str) -> GitInfo:
     """Tell what there is to know when ``git status`` fails, as with a damaged index."""
     try:
-        sha: str | None = git.run(root, "rev-parse", "--verify", "-q", "HEAD").decode().strip()
+        sha: str | None = git.run(root, "rev-parse", "--verify", "-q", "HEAD", environ=place.pinned()).decode().strip()
     except GitError:
         sha = None
     return GitInfo(
@@ -177,7 +210,7 @@ def write_diff(
     if place is None or place.bare:
         raise GitError(str(root), "git diff: no working tree")
     switches = git.filter_switches(place)
-    told = git.parse_status(git.run(place.top, *git.STATUS, switches=switches))
+    told = git.parse_status(git.run(place.top, *git.STATUS, switches=switches, environ=place.pinned()))
     paths, left = _to_stage(told, place, vault, max_file_size)
     with tempfile.TemporaryDirectory(prefix="reprokit-") as scratch:
         index = Path(scratch) / "index"
@@ -186,6 +219,7 @@ def write_diff(
         if (place.git_dir / "index").exists():
             shutil.copyfile(place.git_dir / "index", index)
         environ = {
+            **place.pinned(),
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(place.common_dir / "objects"),
@@ -244,8 +278,8 @@ def _too_much(absolute: str, path: str, max_file_size: int) -> str | None:
 
 def _stream(top: Path, target: Path, max_size: int, environ: dict[str, str], switches: tuple[str, ...]) -> None:
     process = git.start(
-        top, "diff", "--cached", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
-        "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=dirty", "HEAD", "--",
+        top, "diff-index", "--cached", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
+        "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=dirty", "--submodule=short", "-U3", f"-O{os.devnull}", "HEAD", "--",
         environ=environ, switches=switches,
     )  # fmt: skip
     scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")

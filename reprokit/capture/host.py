@@ -177,6 +177,7 @@ def _text(value: bytes | str) -> str:
 
 # --- processes -----------------------------------------------------------------------------------------------------
 
+_PROC = "/proc"
 _own: ProcessId | None = None
 
 
@@ -206,12 +207,23 @@ def is_alive(process: ProcessId) -> bool | None:
         return False
     started = _started(process.pid)
     if started is None:
-        return _exists(process.pid) if not sys.platform.startswith("linux") else False
+        return _exists(process.pid)
     # A clock that was set moves the computed start; on one boot the kernel's own ticks decide.
     return process.started is None or abs(started - process.started) < 0.05
 
 
-def _exists(pid: int) -> bool:
+def _exists(pid: int) -> bool | None:
+    """Tell whether a process that shows no start is there; an ended one that nobody waited for is not."""
+    if sys.platform.startswith("linux"):
+        if os.path.exists(f"{_PROC}/{pid}"):
+            return False
+        try:  # it may be hidden (hidepid), or there is no /proc at all
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return None  # some user has a process of this number
+        return True
     try:
         import psutil
     except ImportError:
@@ -222,7 +234,7 @@ def _exists(pid: int) -> bool:
 def _started(pid: int) -> float | None:
     """Start of a process in seconds since boot (Linux), else since the epoch."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
+        with open(f"{_PROC}/{pid}/stat", "rb") as stream:
             rest = stream.read().rpartition(b")")[2].split()
         if rest[0] == b"Z":  # ended, and not yet waited for
             return None

@@ -55,7 +55,8 @@ def restore(found: dict[str, Any]) -> list[str]:
         plain.setstate((told["version"], _WORDS.unpack(_unpack(told["words"])), told["gauss_next"]))
         done.append("random")
     numpy, told = sys.modules.get("numpy"), found.get("numpy")
-    if numpy is not None and told:
+    # Another kind of generator may stand there by now; it is the user's.
+    if numpy is not None and told and numpy.random.get_state(legacy=False).get("bit_generator") == "MT19937":
         key = numpy.frombuffer(_unpack(told["key"]), dtype="<u4").astype(numpy.uint32)
         numpy.random.set_state(("MT19937", key, told["pos"], told["has_gauss"], told["gauss"]))
         done.append("numpy")

@@ -2,67 +2,40 @@
 
 The user's repository is only read.  The store has its own index for each project root, so an unchanged tree costs one
 stat walk; its own attributes, which win over those of the tree, so bytes stay exact and no filter runs; and its own
-config, so no other one is read.
+config, so no other one is read.  A repository within the tree is a tree of its own: the outer digest covers its digest, and
+the outer commit names its commit as a parent, so that git keeps it as long.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit import git
-from reprokit.code import left_out, source
+from reprokit.code import blob, diff, index, left_out, nested, objects, pack, reading, walk
+from reprokit.code.reading import KeptTree, TreeFile
+from reprokit.code.store import Store
 from reprokit.errors import GitError
 from reprokit.model import digest as digests
-from reprokit.model.records import LeftOut, SnapshotInfo
+from reprokit.model.records import LeftOut, NestedTree, SnapshotInfo
 from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ATTRIBUTES = "* -text -filter -ident -working-tree-encoding -eol -diff\n"
-_CONFIG = """\
-[core]
-\trepositoryformatversion = 1
-\tbare = false
-\tbigFileThreshold = 1
-\tcompression = 1
-\tautocrlf = false
-\tsafecrlf = false
-\tfsync = committed
-[extensions]
-\tobjectformat = sha256
-[gc]
-\tauto = 0
-[index]
-\tthreads = true
-"""
-_AUTHOR = {
-    "GIT_AUTHOR_NAME": "reprokit",
-    "GIT_AUTHOR_EMAIL": "reprokit@localhost",
-    "GIT_AUTHOR_DATE": "1000000000 +0000",
-    "GIT_COMMITTER_NAME": "reprokit",
-    "GIT_COMMITTER_EMAIL": "reprokit@localhost",
-    "GIT_COMMITTER_DATE": "1000000000 +0000",
-}
-_WAIT = 20.0  # seconds for another process that keeps the same tree
+    from reprokit.code.store import Slot
+
 KIND = "reprokit/tree/1"
+__all__ = ["KIND", "KeptTree", "TreeFile", "TreeStore"]
 
 
-class _Listing(msgspec.Struct):
-    """What differs between the index and the disk, sorted out."""
-
-    add: list[str] = []
-    remove: list[str] = []
-    left_out: list[LeftOut] = []
+class _Kept(NamedTuple):
+    info: SnapshotInfo
+    commit: str
 
 
 class TreeStore:
@@ -75,7 +48,8 @@ class TreeStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(os.path.abspath(path))
+        self._store = Store(path)
+        self.path = self._store.path
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -91,13 +65,15 @@ class TreeStore:
     ) -> SnapshotInfo:
         """Keep the tree below `root` as it is on disk: tracked, changed and new files that ``.gitignore`` lets through.
 
-        Left out, and listed with the reason: files over `max_file_size` bytes, secrets by name, nested repositories.
-        The vault, byte code, side-cars and tagged artifacts are no source.
+        Repositories within it are kept as trees of their own, by their own rules, and listed under ``nested``.  Left out,
+        and listed with the reason: files over `max_file_size` bytes, secrets by name, what cannot be read.  The vault, byte
+        code, side-cars and tagged artifacts are no source.
 
         Returns
         -------
         SnapshotInfo
-            The digest covers the tree and what was left out (by content where that is no secret).
+            The digest covers the tree, the trees nested in it, and what was left out (by content where that is no
+            secret).
 
         Raises
         ------
@@ -106,277 +82,264 @@ class TreeStore:
         OSError
             When the store cannot be written.
         """
-        self._ensure()
-        key = hashlib.sha256(
-            repr((os.fspath(root), include, exclude, max_file_size)).encode("utf-8", "surrogateescape")
-        ).hexdigest()[:16]
-        with self._index(key) as (index, state_path):
-            known = _read_state(state_path)
-            environ = self._environment(root, index)
-            listing = self._list(root, environ, max_file_size, vault, include, exclude, template, known)
-            if listing.add or listing.remove or not known.get("tree"):
-                warnings = self._update(root, environ, listing, dict(known.get("warnings", {})))
-                tree = git.run(root, "write-tree", environ=environ).decode().strip()
-                files, size = self._measure(tree)
-                known = {**known, "tree": tree, "files": files, "size": size, "warnings": warnings}
-            left = sorted(listing.left_out, key=lambda one: one.path)
-            info = self._commit(known, left)
-            _write_state(state_path, known)
-        return info
+        self._store.ensure()
+        choice = walk.Choice(max_file_size, vault, tuple(include), tuple(exclude), template)
+        return self._keep(Path(os.path.abspath(root)), choice).info
 
-    def _list(
+    def _keep(self, root: Path, choice: walk.Choice) -> _Kept:
+        place = git.locate(root)
+        chosen = (choice.include, choice.exclude, choice.max_file_size)
+        told = repr((os.fspath(root), *chosen, choice.prefix if choice.include or choice.exclude else ""))
+        key = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        with self._store.hold(key) as slot:
+            known = slot.load()
+            now = slot.now()
+            try:
+                found = walk.look(self._store, root, place, choice, slot, known)
+            except (GitError, ValueError):
+                if not slot.index.exists():
+                    raise
+                slot.forget()  # an index that git cannot read
+                known = {}
+                found = walk.look(self._store, root, place, choice, slot, known)
+            inner = self._nested(root, choice, found, known)
+            kept, packs = self._commit(root, place, slot, known, found, inner, now)
+            slot.save(known)
+        self._store.put_together(packs)
+        return kept
+
+    def _nested(
+        self, root: Path, choice: walk.Choice, found: walk.Found, known: dict[str, Any]
+    ) -> list[tuple[str, NestedTree, _Kept | None]]:
+        """Keep the repositories within a tree, each under its own lock and index."""
+        before, after = known.get("nested", {}), {}
+        made: list[tuple[str, NestedTree, _Kept | None]] = []
+        for path in sorted(found.nested):
+            place = git.locate(root / path)
+            kept = self._keep(root / path, _within(choice, path))
+            if choice.include and not kept.info.files:
+                continue
+            own = place if place is not None and place.top == root / path else None
+            mark = [kept.info.digest, *(nested.mark(own) if own else ())]
+            cached = before.get(path)
+            if cached is None or cached[0] != json.loads(json.dumps(mark)):
+                state = nested.ask(own, choice.vault) if own else nested.State(None, None)
+                cached = [mark, state.commit, state.dirty]
+            after[path] = cached
+            record = NestedTree(
+                path=printable(path), digest=kept.info.digest, commit=cached[1], dirty=cached[2],
+                files=kept.info.files, size=kept.info.size,
+            )  # fmt: skip
+            made.append((path, record, kept))
+        for path, commit in found.absent.items():
+            record = NestedTree(path=printable(path), commit=commit, reason="not checked out")
+            made.append((path, record, None))
+        known["nested"] = after
+        return sorted(made, key=lambda one: os.fsencode(one[0]))
+
+    def _commit(
         self,
         root: Path,
-        environ: dict[str, str],
-        max_file_size: int,
-        vault: Path | None,
-        include: tuple[str, ...],
-        exclude: tuple[str, ...],
-        template: str | None,
+        place: git.Place | None,
+        slot: Slot,
         known: dict[str, Any],
-    ) -> _Listing:
-        """Find what changed on disk since the index was written, by one stat walk."""
-        switches = ("-c", f"core.excludesFile={self._excludes(root, vault)}")
-        walk = git.start(
-            root,
-            "ls-files",
-            "-z",
-            "-t",
-            "--others",
-            "--modified",
-            "--deleted",
-            "--exclude-standard",
-            environ=environ,
-            switches=switches,
-        )
-        forced = left_out.tracked_though_ignored(root)
-        vault_inside = source.relative_to(vault, root) if vault is not None else None
-        out = walk.output().decode("utf-8", "surrogateescape").split("\0")
-        states: dict[str, str] = {}
-        for line in out:
-            if line:
-                states[line[2:]] = "R" if line[0] == "R" else states.get(line[2:], line[0])
-        if forced:
-            mine = set(git.run(root, "ls-files", "-z", environ=environ).decode("utf-8", "surrogateescape").split("\0"))
-            states.update({path: "?" for path in forced if path not in mine})
-        outputs = source.beside_sidecars(states)
-        listing = _Listing()
-        for path, state in states.items():
-            if state == "R":
-                listing.remove.append(path)
-            elif source.within(path.rstrip("/"), vault_inside):
-                continue
-            elif path.endswith("/") or (
-                os.path.isdir(os.path.join(root, path)) and not os.path.islink(os.path.join(root, path))
-            ):
-                listing.left_out.append(left_out.nested(root, path.rstrip("/")))
-            elif (
-                state == "?" and path not in forced and (source.is_derived(path, template) or path in outputs)
-            ) or not source.chosen(path, include, exclude):
-                continue
-            else:
-                reason = left_out.why_left_out(root, path, max_file_size, known)
-                if reason is None:
-                    listing.add.append(path)
-                else:
-                    listing.left_out.append(reason)
-                    if state != "?":
-                        listing.remove.append(path)
-        return listing
+        found: walk.Found,
+        inner: list[tuple[str, NestedTree, _Kept | None]],
+        now: int,
+    ) -> tuple[_Kept, int]:
+        """Give the tree a commit and a ref; the ref is written last, so what is visible is whole."""
+        packs = 0
+        changed = bool(found.add or found.remove) or "tree" not in known
+        if not changed:
+            kept = self._made(known, found, inner)
+            commit = self._store.ref(digests.hex_of(kept.digest))
+            if commit is not None:
+                slot.settle(known, now)
+                return _Kept(kept, commit), packs
+        objects_known = pack.Known(self._store.objects)
+        with pack.Writer(self._store.objects) as writer:
+            entries = self._update(root, slot, known, found, objects_known, writer)
+            kept = self._made(known, found, inner)
+            digits = digests.hex_of(kept.digest)
+            commit = self._store.ref(digits)
+            if commit is None:
+                told = _told(known, found, inner)
+                message = f"{KIND}\n\n{told}\n\nfiles: {kept.files}\nsize: {kept.size}\n"
+                parents = [bytes.fromhex(one.commit) for _, _, one in inner if one is not None]
+                data = objects.commit(bytes.fromhex(known["tree"]), parents, int(time.time()), message)
+                made = pack.packed("commit", data)
+                writer.add(made)
+                commit = made.oid.hex()
+                packs = objects_known.packs + 1
+            writer.finish()
+        known["index"] = index.write(slot.index, entries)
+        slot.written(known, now, max(map(index.seconds_of, entries.values()), default=0))
+        walk.remember(root, place, found, known, entries)
+        if packs:
+            self._store.set_ref(digits, commit)
+        return _Kept(kept, commit), packs
 
     def _update(
-        self, root: Path, environ: dict[str, str], listing: _Listing, warnings: dict[str, list[str]]
-    ) -> dict[str, list[str]]:
-        for word, paths in (("--force-remove", listing.remove), ("--add", listing.add)):
-            if paths:
-                stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
-                args = (
-                    ("update-index", "-z", word, "--stdin")
-                    if word == "--force-remove"
-                    else ("update-index", "-z", word, "--remove", "--stdin")
-                )
-                git.run(root, *args, stdin=stdin, environ=environ)
-        for path in (*listing.remove, *listing.add):
+        self,
+        root: Path,
+        slot: Slot,
+        known: dict[str, Any],
+        found: walk.Found,
+        objects_known: pack.Known,
+        writer: pack.Writer,
+    ) -> dict[bytes, bytes]:
+        """Bring the index's entries up to date, and pack what the store lacks; `known` learns the tree."""
+        entries = index.read(slot.index) if slot.index.exists() else {}
+        warnings, pointers = known.setdefault("warnings", {}), known.setdefault("pointers", {})
+        for path in (*found.remove, *found.add):
+            entries.pop(os.fsencode(path), None)
             warnings.pop(path, None)
-        for path in listing.add:
-            found = left_out.secrets_in(os.path.join(root, path))
-            if found:
-                warnings[path] = found
-        return warnings
+            pointers.pop(path, None)
+        # A tree may have been removed from the store since: each file is read again whose object is not there.
+        lost = [path for path, entry in entries.items() if index.oid_of(entry) not in objects_known]
+        top = os.fsencode(root)
+        for one in blob.read_all(top, sorted({*map(os.fsencode, found.add), *lost}), objects_known):
+            path = os.fsdecode(one.path)
+            entries.pop(one.path, None)
+            reason = one.reason or self._put(top, one, writer)
+            if reason:
+                found.left_out.append(LeftOut(path=printable(path), reason=reason))
+            elif one.entry:
+                entries[one.path] = one.entry
+                if one.secrets:
+                    warnings[path] = one.secrets
+                if one.pointer:
+                    pointers[path] = list(one.pointer)
+        for folder in walk.folders(entries):  # a file that became a folder meanwhile
+            entries.pop(folder, None)
+        tree, made = objects.trees({path: (index.mode_of(e), index.oid_of(e)) for path, e in entries.items()})
+        for oid, data in made:
+            if oid not in objects_known:
+                writer.add(pack.packed("tree", data, oid))
+        known.update(tree=tree.hex(), files=len(entries), size=sum(map(index.size_of, entries.values())))
+        return entries
 
-    def _commit(self, known: dict[str, Any], left: list[LeftOut]) -> SnapshotInfo:
-        """Give the tree a commit and a ref; the ref is written last, so what is visible is whole."""
-        tree = known["tree"]
-        told = json.dumps(
-            [[one.path, one.reason, one.digest] for one in left], ensure_ascii=True, separators=(",", ":")
-        )
-        digest = digests.of_parts(KIND, tree.encode(), told.encode())
-        ref = f"refs/trees/{digests.hex_of(digest)}"
-        if not (self.path / ref).exists():
-            message = f"{KIND}\n\n{told}\n".encode()
-            commit = git.run(
-                self.path, "commit-tree", tree, "-F", "-", stdin=message, environ=self._environment() | _AUTHOR
-            )
-            git.run(self.path, "update-ref", ref, commit.decode().strip(), environ=self._environment())
-        warned = known.get("warnings", {})
+    def _put(self, top: bytes, one: blob.Blob, writer: pack.Writer) -> str:
+        if one.packed is not None:
+            writer.add(one.packed)
+        elif one.large:
+            try:
+                writer.add_stream(os.fsdecode(os.path.join(top, one.path)), one.large, index.oid_of(one.entry))
+            except (ValueError, FileNotFoundError):
+                return blob.CHANGED
+        return ""
+
+    def _made(
+        self, known: dict[str, Any], found: walk.Found, inner: list[tuple[str, NestedTree, _Kept | None]]
+    ) -> SnapshotInfo:
+        """Put the record of a tree together."""
+        told = _told(known, found, inner)
+        digest = digests.of_parts(KIND, known["tree"].encode(), told.encode())
+        left = _left(known, found)
+        warnings = [
+            f"{printable(path)}: looks like a secret ({', '.join(names)})"
+            for path, names in sorted(known.get("warnings", {}).items())
+        ]
+        problem = known.get("rules", {}).get("problem")
+        if problem:
+            warnings.append(f"files that are tracked though ignored, and submodules, are not known: {problem}")
+        files, size = known["files"], known["size"]
+        for path, _, kept in inner:
+            if kept is not None:
+                prefix = printable(path) + "/"
+                files += kept.info.files
+                size += kept.info.size or 0
+                left += [_prefixed(one, prefix) for one in kept.info.left_out]
+                warnings += [prefix + one for one in kept.info.warnings]
         return SnapshotInfo(
-            digest=digest,
-            ref=ref,
-            files=known["files"],
-            size=known["size"],
-            left_out=left,
-            warnings=[
-                f"{printable(path)}: looks like a secret ({', '.join(found)})" for path, found in sorted(warned.items())
-            ],
-        )
+            digest=digest, ref=f"refs/trees/{digests.hex_of(digest)}", files=files, size=size, left_out=left,
+            warnings=warnings, nested=[record for _, record, _ in inner],
+        )  # fmt: skip
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def files(self, digest: str) -> list[tuple[str, int]]:
-        """List the files of a kept tree with their sizes in bytes."""
-        return [(path, size) for _, path, size in self._entries(self._ref(digest))]
+    def trees(self) -> list[KeptTree]:
+        """List the kept trees, the newest first; raises `GitError`."""
+        return reading.trees(self._store)
 
-    def read(self, digest: str, path: str) -> bytes:
-        """Give the bytes of one file of a kept tree.
+    def resolve(self, prefix: str) -> str:
+        """Give the digest of the one kept tree whose digest begins like this, with ``sha256:`` in front or not.
 
         Raises
         ------
-        GitError
-            When there is no such tree or file.
+        TreeNotFoundError, AmbiguousTreeError
+            When there is none, or more than one.
         """
-        return git.run(self.path, "cat-file", "blob", f"{self._ref(digest)}:{path}", environ=self._environment())
+        return reading.resolve(self._store, prefix)
+
+    def files(self, digest: str) -> list[TreeFile]:
+        """List the files of a kept tree, those of nested ones too: path, size in bytes, mode and the name of the object.
+
+        Raises
+        ------
+        TreeNotFoundError
+            When there is no such tree.
+        """
+        return reading.files(self._store, digest)
+
+    def read(self, digest: str, path: str) -> bytes:
+        """Give the bytes of one file of a kept tree; of a link, where it leads.
+
+        Raises
+        ------
+        TreeNotFoundError
+            When there is no such tree, or no such file in it.
+        """
+        return reading.read(self._store, digest, path)
 
     def export(self, digest: str, folder: Path) -> None:
-        """Write a kept tree into a new folder: exact bytes, modes and links.
+        """Write a kept tree with all that is nested in it into a folder: exact bytes, modes and links.
+
+        It appears at one instant, or not at all.
 
         Raises
         ------
         FileExistsError
-            When the folder is there already.
-        GitError
+            When the folder is there and not empty.
+        TreeNotFoundError
             When there is no such tree.
         """
-        ref = self._ref(digest)
-        git.run(self.path, "rev-parse", "--verify", "-q", ref, environ=self._environment())
-        folder.mkdir(parents=True)
-        descriptor, index = tempfile.mkstemp(dir=self.path, prefix="export-")
-        os.close(descriptor)
-        os.unlink(index)
-        try:
-            environ = self._environment(folder, Path(index))
-            git.run(folder, "read-tree", ref, environ=environ)
-            git.run(folder, "checkout-index", "-a", "-f", environ=environ)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(index)
+        reading.export(self._store, digest, Path(folder))
 
-    def _ref(self, digest: str) -> str:
-        if not digests.is_digest(digest):
-            raise GitError(str(self.path), f"git rev-parse: {digest!r} is no tree digest (sha256:<64 hex digits>)")
-        return f"refs/trees/{digests.hex_of(digest)}"
+    def diff(self, before: str, after: str) -> Iterator[diff.Change | diff.Patch]:
+        """Compare two kept trees: first each file that differs, by path, then how the content of each differs.
 
-    def _entries(self, treeish: str) -> Iterator[tuple[str, str, int]]:
-        out = git.run(self.path, "ls-tree", "-r", "-l", "-z", "--full-tree", treeish, environ=self._environment())
-        for line in out.decode("utf-8", "surrogateescape").split("\0"):
-            if line:
-                facts, _, path = line.partition("\t")
-                mode, _, _, size = facts.split()
-                yield mode, path, int(size) if size.isdigit() else 0
-
-    def _measure(self, tree: str) -> tuple[int, int]:
-        sizes = [size for _, _, size in self._entries(tree)]
-        return len(sizes), sum(sizes)
-
-    # --- the store ---------------------------------------------------------------------------------------------------
-
-    def _ensure(self) -> None:
-        if (self.path / "HEAD").exists():
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=".code-"))
-        try:
-            for folder in ("objects/pack", "refs/trees", "refs/heads", "info", "indexes"):
-                (made / folder).mkdir(parents=True)
-            (made / "config").write_text(_CONFIG)
-            (made / "info" / "attributes").write_text(_ATTRIBUTES)
-            (made / "HEAD").write_text("ref: refs/heads/none\n")
-            try:
-                os.rename(made, self.path)
-            except OSError:
-                if not (self.path / "HEAD").exists():  # else another process was faster
-                    raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-
-    def _environment(self, root: Path | None = None, index: Path | None = None) -> dict[str, str]:
-        environ = {
-            "GIT_DIR": str(self.path),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-        }
-        if root is not None:
-            environ["GIT_WORK_TREE"] = str(root)
-        if index is not None:
-            environ["GIT_INDEX_FILE"] = str(index)
-        return environ
-
-    @contextlib.contextmanager
-    def _index(self, key: str) -> Iterator[tuple[Path, Path]]:
-        """Hold the index of a root; when another process holds it for long, work on a copy."""
-        from filelock import FileLock, Timeout
-
-        folder = self.path / "indexes"
-        folder.mkdir(exist_ok=True)
-        index, state = folder / key, folder / f"{key}.json"
-        lock = FileLock(folder / f"{key}.held", timeout=_WAIT)
-        try:
-            lock.acquire()
-        except Timeout:
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                copy = Path(scratch) / "index"
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.copyfile(index, copy)
-                yield copy, Path(scratch) / "state.json"
-            return
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{index}.lock")  # left by a killed git: nobody else may write this index now
-            yield index, state
-        finally:
-            lock.release()
-
-    def _excludes(self, root: Path, vault: Path | None) -> Path:
-        """Write what the repository's own and the user's exclude files say, for the store reads neither."""
-        lines: list[bytes] = []
-        place = git.locate(root)
-        home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-        files = [Path(home) / "git" / "ignore", *([place.common_dir / "info" / "exclude"] if place else [])]
-        for path in files:
-            with contextlib.suppress(OSError):
-                lines.append(path.read_bytes())
-        inside = source.relative_to(vault, root) if vault is not None else None
-        if inside and inside != ".":
-            lines.append(b"/" + os.fsencode(inside) + b"/")
-        lines.append(b"__pycache__/\n*.pyc\n")
-        data = b"\n".join(lines)
-        target = self.path / "info" / f"exclude-{hashlib.sha256(data).hexdigest()[:16]}"
-        if not target.exists():
-            scratch = target.with_name(f"{target.name}.{os.getpid()}")
-            scratch.write_bytes(data)
-            os.replace(scratch, target)
-        return target
+        Raises
+        ------
+        TreeNotFoundError
+            When there is no such tree.
+        """
+        return diff.compare(self._store, before, after)
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _within(choice: walk.Choice, path: str) -> walk.Choice:
+    return walk.Choice(
+        choice.max_file_size, choice.vault, choice.include, choice.exclude, choice.template, f"{choice.prefix}{path}/"
+    )
 
 
-def _write_state(path: Path, state: dict[str, Any]) -> None:
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(state))
-    os.replace(scratch, path)
+def _prefixed(one: LeftOut, prefix: str) -> LeftOut:
+    return LeftOut(path=prefix + one.path, reason=one.reason, size=one.size, digest=one.digest)
+
+
+def _left(known: dict[str, Any], found: walk.Found) -> list[LeftOut]:
+    pointers = known.get("pointers", {})
+    left = [
+        LeftOut(path=printable(path), reason=left_out.IN_LFS, size=size, digest=digest)
+        for path, (digest, size) in pointers.items()
+    ]
+    return sorted([*found.left_out, *left], key=lambda one: one.path)
+
+
+def _told(known: dict[str, Any], found: walk.Found, inner: list[tuple[str, NestedTree, _Kept | None]]) -> str:
+    """Write down, for digest and commit, what the tree does not hold itself: path, why, and the digest where known."""
+    rows: list[list[str | None]] = [[one.path, one.reason, one.digest] for one in _left(known, found)]
+    for path, record, _ in inner:
+        reason = nested.NESTED if record.digest else f"{nested.ABSENT}{record.commit}"
+        rows.append([path, reason, record.digest])
+    return json.dumps(rows, ensure_ascii=True, separators=(",", ":"))

@@ -22,10 +22,14 @@ from typing import Any
 import rfc8785
 
 from reprokit.errors import ConfigError
+from reprokit.model import canonical_arrays
+from reprokit.model.canonical_arrays import TAG
 
-TAG = "$reprokit:"
 _SAFE = 2**53 - 1  # largest integer that every JSON reader keeps exactly
 _DEEPEST = 200
+_TOO_DEEP = "it is nested too deep for the calls that are open here"
+_PLAIN_BITS = 2048  # of integers that every interpreter writes in decimal; its limit differs between processes
+_DECIMAL_BITS = 14_285  # beyond, there are more than 4300 digits
 
 
 def config_hash(value: Any) -> str:
@@ -41,7 +45,7 @@ def config_hash(value: Any) -> str:
 
 def hash_of_plain(value: Any) -> str:
     """Give the hash of a configuration that `plain` has been applied to."""
-    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    return hashlib.sha256(_written(value)).hexdigest()
 
 
 def canonical(value: Any, *, place: str = "config") -> bytes:
@@ -52,7 +56,14 @@ def canonical(value: Any, *, place: str = "config") -> bytes:
     ConfigError
         When something in it has no canonical form; the message names the place.
     """
-    return rfc8785.dumps(plain({} if value is None else value, place))
+    return _written(plain({} if value is None else value, place), place)
+
+
+def _written(value: Any, place: str = "config") -> bytes:
+    try:
+        return rfc8785.dumps(value)
+    except RecursionError:
+        raise ConfigError(place, _TOO_DEEP) from None
 
 
 def plain(value: Any, place: str = "config") -> Any:
@@ -65,7 +76,10 @@ def plain(value: Any, place: str = "config") -> Any:
     ConfigError
         When something in it has no such form; the message names the place.
     """
-    return _Walk().plain(value, place)
+    try:
+        return _Walk().plain(value, place)
+    except RecursionError:  # the caller was deep in calls already
+        raise ConfigError(place, _TOO_DEEP) from None
 
 
 class _Walk:
@@ -110,8 +124,13 @@ class _Walk:
             where = f"{place}[{key!r}]" if isinstance(key, (str, int, float, bool, type(None))) else f"{place}[<key>]"
             pairs.append([self.plain(key, where), self.plain(item, where)])
         if all(isinstance(key, str) and not key.startswith(TAG) for key, _ in pairs):
-            return dict(pairs)
-        return {f"{TAG}mapping": sorted(pairs, key=lambda pair: rfc8785.dumps(pair[0]))}
+            made = dict(pairs)
+            if len(made) == len(pairs):
+                return made
+        written = {rfc8785.dumps(key): [key, item] for key, item in pairs}
+        if len(written) < len(pairs):
+            raise ConfigError(place, "two of its keys are written alike (two NaN, say); give each a name of its own")
+        return {f"{TAG}mapping": [written[key] for key in sorted(written)]}
 
     def _other(self, value: Any, place: str) -> Any:
         if isinstance(value, enum.Enum):
@@ -123,17 +142,25 @@ class _Walk:
             if module in sys.modules and isinstance(value, getattr(sys.modules[module], late)):
                 return {f"{TAG}{late.lower()}": str(value)}
         if isinstance(value, (bool, int, float, str)):  # subclasses: the value counts
-            base = next(t for t in (int, float, str) if isinstance(value, t))
-            return self.plain(base(value), place)
+            base: Any = next(t for t in (int, float, str) if isinstance(value, t))
+            convert: Any = {int: int.__int__, float: float.__float__, str: str.__str__}[
+                base
+            ]  # never the subclass's own
+            return self.plain(convert(value), place)
         if isinstance(value, AbstractSet):
             items = [self.plain(item, f"{place}[<item>]") for item in value]
             return {f"{TAG}set": sorted(items, key=rfc8785.dumps)}
         if isinstance(value, range):
             return {f"{TAG}range": [value.start, value.stop, value.step]}
-        array = _numpy(value)
-        if array is not None:
-            return self.plain(array, place) if not isinstance(array, dict) else array
-        opened = _opened(value)
+        if "numpy" in sys.modules and canonical_arrays.is_one(value):
+            return canonical_arrays.form(value, lambda part, inside: self.plain(part, place + inside))
+        return self._model(value, place)
+
+    def _model(self, value: Any, place: str) -> Any:
+        try:
+            opened = _opened(value)
+        except Exception as error:  # a field that was never set, an interpolation that leads nowhere
+            raise ConfigError(place, f"its fields cannot be read: {' '.join(str(error).split())}") from error
         if opened is not None:
             return self.plain(opened, place)
         if isinstance(value, Mapping):
@@ -157,10 +184,17 @@ def _text(value: str) -> Any:
 
 
 def _digits(value: int) -> str:
-    try:
+    """Write an integer in decimal up to 4300 digits, else in hex, whatever limit the interpreter was given."""
+    if value.bit_length() <= _PLAIN_BITS:
         return str(value)
-    except ValueError:  # beyond the interpreter's limit for decimal digits
+    if value.bit_length() > _DECIMAL_BITS or abs(value) >= 10**4300:
         return hex(value)
+    parts = []
+    rest = abs(value)
+    while rest:
+        rest, low = divmod(rest, 10**500)
+        parts.append(f"{low:0500d}")
+    return ("-" if value < 0 else "") + "".join(reversed(parts)).lstrip("0")
 
 
 def _float(value: float) -> Any:
@@ -173,45 +207,22 @@ def _float(value: float) -> Any:
     return value
 
 
+def _nanoseconds(value: dt.timedelta) -> list[int]:
+    found = getattr(value, "nanoseconds", 0)  # pandas counts them as well
+    return [int(found)] if found else []
+
+
 _SCALARS: tuple[tuple[type | tuple[type, ...], str, Any], ...] = (
     (pathlib.PurePath, "path", lambda v: _text(v.as_posix())),
     (dt.datetime, "datetime", lambda v: v.isoformat()),
     (dt.date, "date", lambda v: v.isoformat()),
     (dt.time, "time", lambda v: v.isoformat()),
-    (dt.timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
+    (dt.timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds, *_nanoseconds(v)]),
     ((bytes, bytearray), "bytes", lambda v: bytes(v).hex()),
     (complex, "complex", lambda v: [_float(v.real), _float(v.imag)]),
 )
 # Types of modules that need not be loaded: where they are not, no value can be one.
 _LATE = (("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID"))
-
-
-def _numpy(value: Any) -> Any:
-    """Give a NumPy scalar as the Python number it holds, and an array as dtype, shape and digest of its bytes."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return None
-    if isinstance(value, numpy.generic):
-        item = value.item()
-        if type(item) is type(value) or isinstance(item, numpy.generic):  # longdouble and the like stay themselves
-            return {f"{TAG}scalar": [value.dtype.str, value.tobytes().hex()]}
-        if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
-            return {f"{TAG}scalar": [value.dtype.str, str(value)]}
-        return item
-    if isinstance(value, numpy.ndarray):
-        if value.dtype.hasobject:
-            return value.tolist()
-        whole = numpy.ascontiguousarray(value)
-        little = whole.astype(whole.dtype.newbyteorder("<"), copy=False)
-        digest = hashlib.sha256(little.tobytes()).hexdigest()
-        return {
-            f"{TAG}array": [
-                little.dtype.str if not little.dtype.names else str(little.dtype.descr),
-                list(value.shape),
-                digest,
-            ]
-        }
-    return None
 
 
 def _opened(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ SIDECAR = ".run.json"
 LONGEST = 255  # bytes of a file name on the file systems in use
 HASH_DIGITS = 10
 
+_SEPARATORS = "/\\" if os.name == "nt" else "/"
 # The end of a dirty commit looks like a clean one, so what stands before decides.
 _COMMIT = r"nogit|(?<![0-9a-f]{7}-dirty-)[0-9a-f]{7}(?:-dirty(?:-[0-9a-f]{7})?)?"
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".z", ".br"})
@@ -69,6 +71,8 @@ def tag(path: str, commit: str, config_hash: str, template: str | None = None) -
         When the path has no last part, or the tagged name is too long for a file system.
     """
     head, name, tail = _parts(path)
+    if "\0" in name:
+        raise NamingError(path, "no file name can hold a null character; leave it out")
     if name in ("", ".", ".."):
         raise NamingError(path, "there is no file name to tag; give the path of a file or folder")
     form = template or DEFAULT
@@ -84,7 +88,10 @@ def tag(path: str, commit: str, config_hash: str, template: str | None = None) -
             raise NamingError(
                 path, "this name looks like a part of a tag, so the tagged one could not be read back; rename it"
             )
-    length = len(tagged.encode("utf-8", "surrogateescape")) + len(SIDECAR)
+    try:
+        length = len(tagged.encode("utf-8", "surrogateescape")) + len(SIDECAR)
+    except UnicodeEncodeError as error:
+        raise NamingError(path, "it holds half a surrogate pair, which no file name can; rename it") from error
     if length > LONGEST:
         raise NamingError(
             path,
@@ -99,7 +106,7 @@ def parse(name: str, template: str | None = None) -> Parsed | None:
 
     The last tag in the name counts: a stem that itself looks tagged is part of the requested name.
     """
-    found = _pattern(template or DEFAULT).fullmatch(name.rstrip("/\\"))
+    found = _pattern(template or DEFAULT).fullmatch(name.rstrip(_SEPARATORS))
     if found is None:
         return None
     parts = found.groupdict()
@@ -173,7 +180,9 @@ def _fill(template: str, stem: str, commit: str, config_hash: str, ext: str) -> 
 
 def _parts(path: str) -> tuple[str, str, str]:
     """Split a path into what comes before its last part, the last part, and trailing separators."""
-    bare = path.rstrip("/\\") if "\\" in path and "/" not in path else path.rstrip("/")
+    # Elsewhere than on Windows, a backslash is a letter like others, except in what can only be a path from there.
+    windows = os.name == "nt" or re.match(r"[A-Za-z]:\\|\\\\", path) is not None
+    bare = path.rstrip("/\\" if windows else "/")
     tail = path[len(bare) :]
-    cut = max(bare.rfind("/"), bare.rfind("\\") if re.match(r"[A-Za-z]:|\\\\", bare) else -1)
+    cut = max(bare.rfind("/"), bare.rfind("\\") if windows else -1)
     return bare[: cut + 1], bare[cut + 1 :], tail

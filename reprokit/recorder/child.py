@@ -37,7 +37,8 @@ def prepare_child(
     ReprokitError
         When the call is refused (see `opening.settle`).
     """
-    faults = Faults(strict=trunk.project.settings.strict if plan.strict is None else plan.strict)
+    owner = trunk.project
+    faults = Faults(strict=owner.settings.strict if plan.strict is None else plan.strict, redactor=owner.redactor)
     facts = facts_for(subject, trunk.facts)
     opened = opening.settle(plan, subject, args, kwargs, trunk.project, facts, faults)
     run = ChildRun(plan, subject, opened, trunk, facts, faults, (args, kwargs))

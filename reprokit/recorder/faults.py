@@ -12,22 +12,24 @@ from reprokit.model.records import Fault
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from reprokit.model.redact import Redactor
+
 
 class Faults:
     """Collects what could not be recorded in one run.
 
     ``with faults.at("git"):`` turns an exception inside into an entry; in strict mode, and before the function started,
-    into a `RecordingError`.
+    into a `RecordingError`.  Secrets are taken out of what is said.
     """
 
-    __slots__ = ("_where", "found", "notes", "started", "strict")
+    __slots__ = ("_clean", "found", "notes", "started", "strict")
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, redactor: Redactor) -> None:
+        self._clean = redactor.text
         self.strict = strict
         self.started = False  # the function runs or ran: nothing may be raised from here on
         self.found: list[Fault] = []
         self.notes: list[str] = []  # findings that are no faults: told, not raised
-        self._where = ""
 
     def at(self, where: str) -> _Guard:
         """Guard a block."""
@@ -35,7 +37,8 @@ class Faults:
 
     def add(self, where: str, error: BaseException | str) -> None:
         """Enter a fault; in strict mode, before the function started, raise it."""
-        text = error if isinstance(error, str) else _sentence(error)
+        where = self._clean(where)[0]
+        text = self._clean(error if isinstance(error, str) else _sentence(error))[0]
         self.found.append(Fault(where=where, error=text))
         if self.strict and not self.started:
             raise RecordingError(where, text) from (None if isinstance(error, str) else error)

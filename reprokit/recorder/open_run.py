@@ -235,8 +235,10 @@ class OpenRun:
             details = f"{type(error).__name__}: {message}"
         return ExceptionInfo(
             error_type=type(error).__name__,
-            error_message=redactor.text(message[:10_000])[0],
-            error_details=redactor.text(details[-100_000:])[0],
+            error_message=redactor.text(message[:100_000])[0][
+                :10_000
+            ],  # what a cut halves is no longer known as a secret
+            error_details=redactor.text(details[-300_000:])[0][-100_000:],
         )
 
     def shown_config(self) -> tuple[Any, list[str]]:

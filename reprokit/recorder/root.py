@@ -56,7 +56,7 @@ def prepare_root(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: di
         When the call is refused (see `opening.settle`), or when recording fails in strict mode.
     """
     found = project.current()
-    faults = Faults(strict=found.settings.strict if plan.strict is None else plan.strict)
+    faults = Faults(strict=found.settings.strict if plan.strict is None else plan.strict, redactor=found.redactor)
     _pre_capture(found, faults)
     facts = facts_for(subject, found.facts(plan.refresh))
     if plan.snapshot or plan.artifacts:

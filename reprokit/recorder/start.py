@@ -71,7 +71,7 @@ def _join(announced: str) -> tuple[Trunk, str] | None:
     owner = project.current()
     facts = owner.facts()
     trunk = Trunk(owner, facts, RunFolder(folder, owner.process.host), root_id)
-    faults = Faults(strict=owner.settings.strict)
+    faults = Faults(strict=owner.settings.strict, redactor=owner.redactor)
     with faults.at("the environment of this process"):
         # The command's interpreter need not be the one that records the command.
         record = ContextRecord(

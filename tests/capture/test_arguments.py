@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprokit.capture import arguments
+from reprokit.capture import arguments, describe
 from reprokit.model.redact import Redactor
 
 KEY = "ghp_" + "a1B2c3D4e5" * 3 + "zz9988"
@@ -49,7 +50,7 @@ def test_a_long_list_is_not_copied():
     plain, exact = arguments.describe(value)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (plain["len"], len(plain["items"]), exact) == (5_000_000, arguments.MOST_ITEMS, False)
+    assert (plain["len"], len(plain["items"]), exact) == (5_000_000, describe.MOST_ITEMS, False)
     assert peak < 1_000_000
 
 
@@ -135,3 +136,53 @@ def test_nothing_is_imported_for_the_occasion():
     before = set(sys.modules)
     arguments.describe([Path("a"), b"x", {1}, object()])
     assert not {"numpy", "torch", "pandas", "dask"} & (set(sys.modules) - before)
+
+
+def test_keys_that_look_alike_are_all_kept():
+    plain, exact = arguments.describe({1: "a", "1": "b", b"k": "c"})
+    assert not exact
+    assert sorted(plain.values()) == ["a", "b", "c"]
+    assert "b'k'" in plain
+
+
+def test_one_odd_item_costs_only_its_own_description():
+    class Odd(enum.Enum):
+        A = 1
+
+        @property
+        def value(self):
+            raise RuntimeError("no")
+
+    plain, exact = arguments.describe([1, Odd.A, 2])
+    assert not exact
+    assert plain[0] == 1
+    assert plain[2] == 2
+
+
+def test_columns_named_like_facts_of_arrays_are_not_shown():
+    pandas = pytest.importorskip("pandas")
+    plain, _ = arguments.describe(pandas.DataFrame({"dtype": ["x"], "device": ["Hunter2-secret"]}))
+    assert "Hunter2" not in str(plain)
+    assert plain["shape"] == [1, 2]
+
+
+def test_a_secret_is_taken_out_wherever_the_call_shows_it():
+    found = arguments.call(
+        ("log in with Qx77aa1", b"Qx77aa2"), {"api_key": "Qx77aa1", "password": b"Qx77aa2", "n": 3}, Redactor()
+    )
+    assert found.args[0] == "log in with <redacted>"
+    assert found.kwargs == {"api_key": "<redacted>", "password": "<redacted>", "n": 3}
+    assert found.redacted == ["args[0]", "kwargs['api_key']", "kwargs['password']"]
+
+
+def test_a_positional_name_makes_the_next_argument_secret():
+    found = arguments.call(("Authorization", "Qx77aa1", "token", "word"), {}, Redactor())
+    assert found.args == ["Authorization", "<redacted>", "token", "word"]
+    assert found.redacted == ["args[1]"]
+
+
+def test_a_secret_that_is_cut_leaves_no_beginning():
+    found = arguments.call(("x " * 5_000 + "correct horse battery",), {"password": "correct horse battery"}, Redactor())
+    assert "correct" not in str(found.args)
+    found = arguments.call(("y" * 9_990 + " correct horse battery",), {"password": "correct horse battery"}, Redactor())
+    assert "correct" not in str(found.args)

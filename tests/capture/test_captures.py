@@ -84,6 +84,7 @@ def test_packages_are_those_that_importlib_metadata_finds():
 def test_direct_urls_lose_their_credentials(tmp_path, monkeypatch):
     info = tmp_path / "mine-1.0.dist-info"
     info.mkdir()
+    (info / "METADATA").write_text("Name: mine\nVersion: 1.0\n")
     (info / "direct_url.json").write_text(
         json.dumps({"url": "https://u:pw@host/mine.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}})
     )
@@ -279,3 +280,14 @@ def test_files_of_one_name_do_not_meet_in_the_run_folder(tmp_path):
     moved = files.keep(FileRule("md5", move=True), tmp_path / "a" / "f.txt", run)
     assert not (tmp_path / "a" / "f.txt").exists()
     assert moved.hash == hashlib.md5(b"a").hexdigest()
+
+
+# --- configuration files ---------------------------------------------------------------------------------------------
+
+
+def test_a_path_that_no_file_can_have_is_a_config_error():
+    from reprokit.capture import config
+    from reprokit.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="null"):
+        config.resolve("a\0.yaml")

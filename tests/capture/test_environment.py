@@ -16,6 +16,7 @@ from reprokit.capture import random as random_state
 def install(folder, name, direct_url):
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
     (info / "direct_url.json").write_text(direct_url)
 
 
@@ -67,6 +68,7 @@ def test_an_import_path_may_hold_anything(monkeypatch, odd):
 def test_a_random_module_of_the_users_own_is_passed_over(monkeypatch):
     import types
 
+    pytest.importorskip("numpy.random")  # it imports the real one when it is first needed
     monkeypatch.setitem(sys.modules, "random", types.ModuleType("random"))
     assert "random" not in random_state.state()
 
@@ -91,3 +93,41 @@ def test_a_broken_gpu_library_is_no_gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", broken)
     monkeypatch.setattr(host, "_DRIVERS", ("/",))
     assert host.gpus.__wrapped__() == []
+
+
+def test_a_generator_of_another_kind_is_left_alone():
+    np = pytest.importorskip("numpy")
+    before = np.random.get_state(legacy=False)
+    found = random_state.state()
+    other = np.random.get_bit_generator()
+    try:
+        np.random.set_bit_generator(np.random.PCG64(3))
+        assert "numpy" not in random_state.restore(found)
+        assert np.random.get_state(legacy=False)["bit_generator"] == "PCG64"
+    finally:
+        np.random.set_bit_generator(other)
+        np.random.set_state(before)
+    assert "numpy" in random_state.restore(found)
+
+
+def test_a_version_that_holds_an_underscore_is_read_from_the_metadata(tmp_path, monkeypatch):
+    info = tmp_path / "mine-1.0_local.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0+local\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert [(p.name, p.version) for p in environment.packages()] == [("mine", "1.0+local")]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_processes_live_where_proc_is_hidden_too(monkeypatch, tmp_path):
+    import subprocess
+
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        there = msgspec.structs.replace(host.process_id(), pid=child.pid, started=None)
+        assert host.is_alive(there)
+        monkeypatch.setattr(host, "_PROC", str(tmp_path))
+        assert host.is_alive(there)
+    finally:
+        child.communicate()
+    assert host.is_alive(there) is False

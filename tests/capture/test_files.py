@@ -93,3 +93,25 @@ def test_a_moved_file_called_context_json_survives_the_run(project):
     rk.monitor(lambda: None)()
     assert project.context()["files"]["context.json"]["kept_as"] == "context-2.json"
     assert (project.folders[-1] / "context-2.json").read_text() == "mine"
+
+
+def test_a_folder_that_holds_the_run_folder_is_not_copied_into_it(tmp_path):
+    run = tmp_path / "out" / "vault" / "run"
+    run.mkdir(parents=True)
+    with pytest.raises(OSError, match="holds the run folder"):
+        files.keep(FileRule(copy=True), tmp_path / "out", run)
+    assert not list(run.iterdir())
+
+
+def test_a_link_that_is_moved_becomes_the_file_that_it_points_to(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "real.txt").write_text("x")
+    link = tmp_path / "data" / "link.txt"
+    link.symlink_to("real.txt")
+    run = tmp_path / "run"
+    run.mkdir()
+    kept = files.keep(FileRule(move=True), link, run)
+    assert (run / kept.kept_as).read_text() == "x"
+    assert not (run / kept.kept_as).is_symlink()
+    assert not link.is_symlink()
+    assert (tmp_path / "data" / "real.txt").read_text() == "x"

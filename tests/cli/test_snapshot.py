@@ -45,7 +45,9 @@ def test_list_and_show(project, two):
     run = project.pre()["run_id"]
     assert project.reprokit("snapshot", "show", run[:8]).stdout.startswith(f"{two[1]}  ")
     assert project.reprokit("snapshot", "show").stdout.startswith(f"{two[1]}  ")
-    assert "\n" not in next(line for line in project.reprokit("snapshot", "show").stdout.split("\n") if "name.py" in line)
+    assert "\n" not in next(
+        line for line in project.reprokit("snapshot", "show").stdout.split("\n") if "name.py" in line
+    )
 
 
 def test_diff_names_first_then_content(project, two):

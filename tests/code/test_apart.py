@@ -164,7 +164,10 @@ def test_a_loaded_snapshot_is_like_a_package(make, tmp_path):
 def test_classes_know_their_own_version(both):
     one, two = (snap.pack for snap in both)
     assert typing.get_type_hints(one.Model)["colour"] == one.Colour | None
-    assert [f.name for f in one.Model.__dataclass_fields__.values() if f._field_type.name == "_FIELD"] == ["x", "colour"]
+    assert [f.name for f in one.Model.__dataclass_fields__.values() if f._field_type.name == "_FIELD"] == [
+        "x",
+        "colour",
+    ]
     assert not issubclass(two.Child, one.Model)
     assert one.Child().name() == "child of model 1"
     assert one.Meta.made == [one.Child]
@@ -221,7 +224,10 @@ def test_nothing_else_is_changed(make):
     assert (sys.path, sys.path_hooks, sys.meta_path) == (path, hooks, finders)
     assert __builtins__["__import__"] is importer
     assert all(sys.modules[name] is module for name, module in modules.items())
-    assert {n.partition(".")[0] for n in sys.modules.keys() - modules.keys()} <= {snap.__name__, snap.pack.__name__[:26]}
+    assert {n.partition(".")[0] for n in sys.modules.keys() - modules.keys()} <= {
+        snap.__name__,
+        snap.pack.__name__[:26],
+    }
     assert "pack" not in sys.modules
 
 
@@ -252,7 +258,9 @@ def test_sixteen_threads_import_a_circle_at_once(make):
 
 
 def test_a_module_that_waits_for_a_thread_while_it_is_imported_does_not_hang(make):
-    code = "import threading\ndef work():\n    import pack\n    from pack import sub\n    seen.append(sub.Y)\nseen = []\n"
+    code = (
+        "import threading\ndef work():\n    import pack\n    from pack import sub\n    seen.append(sub.Y)\nseen = []\n"
+    )
     code += "thread = threading.Thread(target=work)\nthread.start()\nthread.join()\n"
     snap = make("waits", {"main.py": code, "pack/__init__.py": "", "pack/sub.py": "Y = 1\n"})
     done = []
@@ -285,7 +293,9 @@ def test_a_file_that_was_edited_since_is_refused_not_mixed_in(make, tmp_path):
     snap = make(1)
     assert snap.pack.VERSION == 1
     (tmp_path / "v1" / "pack" / "lazy.py").write_text("VALUE = 'edited'\n")
-    with pytest.raises(ImportApartError, match=r"pack\.lazy: .*has changed since the snapshot .* was loaded; load it again"):
+    with pytest.raises(
+        ImportApartError, match=r"pack\.lazy: .*has changed since the snapshot .* was loaded; load it again"
+    ):
         snap.pack.by_name()
     again = make("1", name="loaded_again")
     assert again is not snap
@@ -295,7 +305,9 @@ def test_a_file_that_was_edited_since_is_refused_not_mixed_in(make, tmp_path):
 
 
 def test_a_missing_module_is_named_as_the_tree_names_it(make):
-    snap = make("missing", {"m.py": "def f():\n    import m.absent\n", "n/__init__.py": "", "n/x.py": "from n import nothing\n"})
+    snap = make(
+        "missing", {"m.py": "def f():\n    import m.absent\n", "n/__init__.py": "", "n/x.py": "from n import nothing\n"}
+    )
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'm\.absent'") as caught:
         snap.m.f()
     assert caught.value.name == "m.absent"
@@ -377,7 +389,9 @@ def test_names_of_the_standard_library_mean_what_they_would_in_a_script_of_that_
 
 
 def test_a_package_folder_is_loaded_as_the_package(tmp_path, make):
-    folder = write(tmp_path / "solo", 1, {"__init__.py": "from solo.a import X\n", "a.py": "import json\nX = 4\n", "json.py": ""})
+    folder = write(
+        tmp_path / "solo", 1, {"__init__.py": "from solo.a import X\n", "a.py": "import json\nX = 4\n", "json.py": ""}
+    )
     snap = snapshot.load(folder, "solo_snap")
     assert snap.X == 4
     assert snap.a.json.__name__ == "json"

@@ -190,9 +190,9 @@ def test_the_folder_is_plain_source_that_python_imports_without_us(write, tmp_pa
 
     path = snapshot.capture(pack, tmp_path / "snap")
     code = (
-        "import sys; sys.path[:0] = [{0!r}, {1!r}]; import snap, pack; from snap import *; "
+        f"import sys; sys.path[:0] = [{str(path)!r}, {str(tmp_path)!r}]; import snap, pack; from snap import *; "
         "print(snap.pack.core.VALUE, pack.VALUE, 'reprokit' in sys.modules)"
-    ).format(str(path), str(tmp_path))
+    )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1", "False"]
 

@@ -100,6 +100,9 @@ def test_vectors_of_the_documentation(vector):
         "Decimal": decimal.Decimal,
     }
     names |= {"Fraction": fractions.Fraction, "nan": math.nan, "inf": math.inf, "true": True, "null": None}
+    names |= {"array": np.array, "datetime64": np.datetime64}
+    names["masked"] = lambda items, mask: np.ma.array(np.array(items, "<i8"), mask=mask)
+    names["padded"] = lambda rows: np.array(rows, np.dtype([("a", "i1"), ("b", "<f8")], align=True))
     value = None if vector["value"].startswith("null (") else eval(vector["value"], names)
     assert canonical(value).decode() == vector["canonical"]
     assert config_hash(value) == vector["hash"] == hashlib.sha256(vector["canonical"].encode()).hexdigest()
@@ -240,3 +243,183 @@ def test_a_huge_integer_has_a_hash():
 def test_paths_that_are_no_utf_8():
     assert config_hash({"x": os.fsdecode(b"\xff")}) != config_hash({"x": os.fsdecode(b"\xfe")})
     assert config_hash({"x": Path(os.fsdecode(b"\xff"))})
+
+
+# --- what is written in a way of its own -----------------------------------------------------------------------------
+
+
+def in_other_process(code, **env):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("power", [600, 700, 2000, 4299, 4300, 5000])
+def test_integers_are_written_alike_under_every_limit_of_the_interpreter(power):
+    code = f"from reprokit.model.canonical import config_hash; print(config_hash([10**{power}, -(10**{power}) - 7]))"
+    wanted = config_hash([10**power, -(10**power) - 7])
+    for limit in ("640", "0", "100000"):
+        assert in_other_process(code, PYTHONINTMAXSTRDIGITS=limit) == wanted
+
+
+@given(st.integers(-(10**4000), 10**4000))
+def test_long_integers_are_their_digits(value):
+    written = plain(value)
+    assert int(written[f"{TAG}int"] if isinstance(written, dict) else written) == value
+
+
+def test_subclasses_of_numbers_and_texts_count_by_their_value():
+    class Loud(int):
+        def __int__(self):
+            return 7
+
+        def __str__(self):
+            return "seven"
+
+    class Shout(str):
+        def __str__(self):
+            return "x"
+
+    class Rate(float):
+        def __float__(self):
+            return 1.0
+
+    assert config_hash([Loud(3), Shout("a"), Rate(0.5)]) == config_hash([3, "a", 0.5])
+
+
+def test_keys_that_are_written_alike_are_refused():
+    with pytest.raises(ConfigError, match=r"config\['a'\]: two of its keys are written alike"):
+        config_hash({"a": {math.nan: 1, float("nan"): 2}})
+    with pytest.raises(ConfigError, match="written alike"):
+        config_hash({PurePosixPath("a/b"): 1, PureWindowsPath("a\\b"): 2})
+    assert config_hash({math.nan: 1}) == config_hash({float("nan"): 1})
+
+
+def test_fields_that_cannot_be_read_are_named():
+    @dataclass
+    class Half:
+        depth: int
+
+    broken = Half(1)
+    del broken.depth
+    with pytest.raises(ConfigError, match=r"config\['m'\]: its fields cannot be read: .*depth"):
+        config_hash({"m": broken})
+    omegaconf = pytest.importorskip("omegaconf")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config_hash(omegaconf.OmegaConf.create({"a": "${nowhere}"}))
+
+
+def test_too_deep_for_the_open_calls_is_a_config_error():
+    code = """
+import sys
+from reprokit.errors import ConfigError
+from reprokit.model import canonical
+value = {}
+for _ in range(150):
+    value = {"a": value}
+plain = canonical.plain(value)
+sys.setrecursionlimit(100)
+for call, arg in ((canonical.plain, value), (canonical.hash_of_plain, plain), (canonical.canonical, value)):
+    try:
+        call(arg)
+    except ConfigError as error:
+        print(error)
+"""
+    assert in_other_process(code).splitlines() == ["config: it is nested too deep for the calls that are open here"] * 3
+
+
+PADDED = np.dtype([("a", "i1"), ("b", "<f8")], align=True)
+
+
+def padded(junk):
+    raw = np.full(PADDED.itemsize * 2, junk, np.uint8)
+    made = raw.view(PADDED)
+    made["a"], made["b"] = [1, 2], [0.5, 1.5]
+    return made
+
+
+def longs(junk):
+    raw = np.full(np.dtype(np.longdouble).itemsize * 2, junk, np.uint8)
+    made = raw.view(np.longdouble)
+    made[:] = [1, 2]
+    if np.finfo(np.longdouble).nmant == 63:  # 80 bits in 16 bytes
+        raw.reshape(2, -1)[:, 10:] = junk
+    return made
+
+
+def test_bytes_that_mean_nothing_do_not_count():
+    assert config_hash({"x": padded(0)}) == config_hash({"x": padded(255)})
+    assert config_hash({"x": longs(0)}) == config_hash({"x": longs(255)})
+    assert config_hash({"x": longs(0)[0]}) == config_hash({"x": longs(255)[0]})
+    one, two = np.ma.array([1, 2, 3], mask=[0, 1, 0]), np.ma.array([1, 9, 3], mask=[0, 1, 0])
+    assert config_hash({"x": one}) == config_hash({"x": two})
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (padded(0), padded(0)[::-1]),
+        (padded(0), padded(0).astype([("a", "i1"), ("c", "<f8")])),
+        (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[0, 0])),
+        (np.ma.array([1, 2], mask=[0, 0]), np.array([1, 2])),
+        (np.ma.array([1, 0], mask=[0, 1]), np.ma.array([1, 0], mask=[0, 0])),
+        (np.array([1, 2], np.longdouble), np.array([1, 3], np.longdouble)),
+        (np.longdouble(1) / 3, np.longdouble(1.0 / 3)),
+    ],
+)
+def test_different_arrays_have_different_hashes(one, two):
+    assert config_hash({"x": one}) != config_hash({"x": two})
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 2 has it")
+def test_arrays_of_texts_count_by_their_texts():
+    def made(*texts):
+        return np.array(texts, dtype=np.dtypes.StringDType())
+
+    long = "x" * 100
+    assert config_hash({"x": made(long, "b")}) == config_hash({"x": made(long, "b")})
+    assert config_hash({"x": made(long, "b")}) != config_hash({"x": made(long, "c")})
+    assert config_hash({"x": made("a", "b")}) != config_hash({"x": ["a", "b"]})
+
+
+def test_arrays_of_unknown_kinds_are_refused():
+    class Quantity(np.ndarray):
+        unit = "m"
+
+    with pytest.raises(ConfigError, match=r"config\['x'\]: .*Quantity has no canonical form"):
+        config_hash({"x": np.arange(3).view(Quantity)})
+
+
+def test_nanoseconds_of_pandas_count():
+    pandas = pytest.importorskip("pandas")
+    assert config_hash({"x": pandas.Timedelta(1, "ns")}) != config_hash({"x": pandas.Timedelta(0)})
+    assert config_hash({"x": pandas.Timedelta(1, "s")}) == config_hash({"x": dt.timedelta(seconds=1)})
+
+
+EARLIER = {
+    "dense": "8dac1045ea32b0e4766a73ae64a746c75aa8349908d3d5efb178ce9c51d037d6",
+    "record": "d1df86d29d5dbd7f7f640c218f634114dbe17db50ae99da6bede553f2125cb03",
+    "array": "53e86f3393c86db189744faaaf00e9ea88b0f13e31f87c5e8eeb61372ef57494",
+    "long": "bb97092ddf833efaba8ac58a6ae773a2f8e81a3146d699def1e72f7e3468708c",
+    "pairs": "c371e95044adde8a00708592efe9ff82b58355ef925958ce292088f30f828178",
+    "text": "18867b6765856be1bd4ad1c0d3765a1e6a7c60f16a385efb1f7240756306d38a",
+}
+
+
+def test_hashes_of_earlier_versions_stay():
+    """Written down when these forms came in; the documentation's vectors hold the others."""
+    dense = np.array([(1, 0.5)], dtype=[("a", "<i4"), ("b", "<f8")])
+    found = {
+        "dense": config_hash({"x": dense}),
+        "record": config_hash({"x": dense[0]}),
+        "array": config_hash({"x": np.arange(3, dtype="<i8")}),
+        "long": config_hash({"x": 3**5000}),
+        "pairs": config_hash({1: 2, None: 3, "a": 4}),
+        "text": config_hash({"x": np.str_("a"), "y": np.array(["a", "bc"])}),
+    }
+    assert found == EARLIER

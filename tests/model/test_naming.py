@@ -135,3 +135,89 @@ def test_too_long_names_are_refused_with_the_numbers(name):
 )
 def test_other_names_are_no_tagged_ones(name):
     assert parse(name) is None
+
+
+odd_names = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=("Cs",)) | st.sampled_from("\\.-\udc80\udcff\n {}"),
+    min_size=1,
+    max_size=30,
+)
+separators = st.sampled_from(["-", "_", ".", "+", " ", "--", "-run-", "é"])
+
+
+@st.composite
+def templates(draw):
+    """Templates that `check_template` takes."""
+    fields = draw(st.permutations(["{stem}", "{commit}", draw(st.sampled_from(["{hash}", "{hash:4}", "{hash:64}"]))]))
+    made = draw(st.sampled_from(["", "x", "run_"])) + fields[0]
+    for field in fields[1:]:
+        made += draw(separators) + field
+    if fields[-1] == "{commit}":
+        made += draw(separators)
+    return made + "{ext}"
+
+
+@given(names | odd_names, commits, st.text("0123456789abcdef", min_size=64, max_size=64), templates())
+def test_every_name_made_with_a_template_can_be_read_back_with_it(name, commit, digits, template):
+    try:
+        tagged = tag(name, commit, digits, template)
+    except NamingError:
+        reject()
+    found = parse(tagged, template)
+    assert found is not None
+    assert found.commit == commit
+    assert digits.startswith(found.hash)
+    assert tag(tagged, commit, digits, template) == tagged
+    if tagged != name:
+        assert (found.stem, found.ext) == split(name)
+
+
+@given(odd_names, commits, hashes)
+def test_odd_names_are_read_back_or_refused(name, commit, digits):
+    """Backslashes, bytes that are no UTF-8, braces and line ends are letters like others."""
+    if name.startswith("\\\\") or name[1:3] == ":\\":
+        return  # a path of Windows
+    tagged = tagged_or_refused(name, commit, digits)
+    found = parse(tagged)
+    assert found is not None
+    if tagged != name:
+        assert found.requested == name
+    assert tag(f"a folder/{name}/", commit, digits) == f"a folder/{tagged}/"
+
+
+@given(odd_names)
+def test_splitting_loses_nothing(name):
+    stem, ext = split(name)
+    assert stem + ext == name
+    assert stem
+    assert ext == "" or ext.startswith(".")
+
+
+@pytest.mark.parametrize("name", ["a\0.txt", "a\ud800.txt", "\udfff"])
+def test_names_that_no_file_can_have_are_refused(name):
+    with pytest.raises(NamingError, match=r"null character|surrogate"):
+        tag(name, COMMIT, HASH)
+
+
+@pytest.mark.parametrize(
+    "name", ["x-1a2b3c4-dirty-9f86d08-44136fa355.txt", "x-nogit-44136fa355", "x-1a2b3c4-dirty-44136fa355"]
+)
+def test_every_state_of_a_repository_can_be_read_back(name):
+    found = parse(name)
+    assert found.stem == "x"
+    assert found.hash == "44136fa355"
+    assert name == f"x-{found.commit}-{found.hash}{found.ext}"
+
+
+def test_the_page_about_names_shows_what_is_done():
+    """Every row of its table of examples is made by `tag`."""
+    import re
+
+    from tests.conftest import SOURCE
+
+    rows = re.findall(
+        r"^``(\S+)``(, dirty)?\s+``(\S+)``$", (SOURCE / "docs/formats/names.rst").read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 7
+    for name, dirty, tagged in rows:
+        assert tag(name, "1a2b3c4-dirty-9f86d08" if dirty else COMMIT, "44136fa355b3678a") == tagged

@@ -73,7 +73,9 @@ def test_a_dirty_run_comes_back_as_it_was(project, scripts):
     dirty = project.pre()["run_id"]
     git(project.root, "checkout", "-q", "--", "prep.py")
     (project.root / "new_module.py").unlink()
-    assert scripts(f"import reprokit as rk\nc = rk.at({dirty!r}); print(c.prep.scale(1), c.new_module.NEW)") == ["7 untracked"]
+    assert scripts(f"import reprokit as rk\nc = rk.at({dirty!r}); print(c.prep.scale(1), c.new_module.NEW)") == [
+        "7 untracked"
+    ]
 
 
 def test_a_clean_run_without_a_snapshot_comes_back_from_its_commit(project, scripts):
@@ -102,7 +104,9 @@ def test_a_dirty_run_without_a_snapshot_is_refused_with_the_remedy(project, scri
 def test_modules_are_found_where_the_run_found_them(project, layout):
     (project.root / layout).mkdir()
     (project.root / layout / "deeper.py").write_text("WHERE = 'then'\n")
-    (project.root / layout / "main.py").write_text("import reprokit as rk, deeper\nwith rk.run('r', snapshot_code=True): pass\n")
+    (project.root / layout / "main.py").write_text(
+        "import reprokit as rk, deeper\nwith rk.run('r', snapshot_code=True): pass\n"
+    )
     project.commit_all()
     if layout == "scripts":
         project.python(f"import runpy, sys\nsys.path.insert(0, '{layout}')\nrunpy.run_path('{layout}/main.py')")
@@ -150,7 +154,7 @@ def test_old_code_called_inside_a_run_of_today_is_named_by_its_own_commit(projec
         """
     )
     begins = [step for step in project.steps() if step["event"] == "begin"]
-    assert [step["commit"] for step in begins][0] == first
+    assert begins[0]["commit"] == first
     assert begins[1]["commit"].startswith(f"{first}-dirty-")
     assert begins[0]["snapshot"]["digest"] != begins[1]["snapshot"]["digest"]
     assert (project.root / f"old-{first}-44136fa355.txt").read_text() == "2"
@@ -248,6 +252,8 @@ def test_methods_decorated_functions_and_classes_are_compared(project):
         "@functools.lru_cache\ndef z(): return 1\n@rk.monitor\ndef w(): return 1\n"
     )
     for line in ("def x(self): return 1", "def y(cls): return 1", "def z(): return 1", "def w(): return 1"):
-        edit = f"p = pathlib.Path('shapes.py'); t = p.read_text(); p.write_text(t.replace({line!r}, {line[:-1] + '2'!r}))"
+        edit = (
+            f"p = pathlib.Path('shapes.py'); t = p.read_text(); p.write_text(t.replace({line!r}, {line[:-1] + '2'!r}))"
+        )
         body = BODY.format(edit=edit).replace("import prep", "import shapes") + "\np.write_text(t)\n"
         assert edited(project, body) == ["shapes.py"], line

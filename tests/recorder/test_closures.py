@@ -68,7 +68,9 @@ def test_a_decorated_function_records_what_it_reaches(project, scripts):
 
 def test_the_digest_changes_with_a_helper_and_not_with_a_comment(project, scripts):
     scripts("pipeline.fit(1)")
-    (project.root / "prep.py").write_text("# why\ndef clean(x):\n    '''Doc.'''\n    return x\n\ndef other():\n    return 5\n")
+    (project.root / "prep.py").write_text(
+        "# why\ndef clean(x):\n    '''Doc.'''\n    return x\n\ndef other():\n    return 5\n"
+    )
     scripts("pipeline.fit(1)")
     (project.root / "prep.py").write_text("def clean(x):\n    return x + 1\n")
     scripts("pipeline.fit(1)")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import enum
 import json
 import os
 import subprocess
 import sys
+from collections import namedtuple
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 import reprokit as rk
 from tests.conftest import SOURCE, git
@@ -141,3 +147,167 @@ def test_a_password_passed_positionally_is_taken_out_by_its_parameters_name(proj
     login("ada", PASSWORD)
     assert_clean(project.vault, PASSWORD)
     assert project.pre()["args"] == ["ada", "<redacted>"]
+
+
+class Planted:
+    """Makes secrets, each another one, and looks for all of them."""
+
+    def __init__(self, form):
+        self.form, self.made = form, []
+
+    def __call__(self):
+        self.made.append(self.form.format(len(self.made)))
+        return self.made[-1]
+
+    def assert_none_in(self, root):
+        left = {}
+        for path, data in everything(root):
+            for secret in self.made:
+                for piece in (secret, secret.split()[0], secret.encode().hex()):
+                    if piece.encode() in data:
+                        at = data.index(piece.encode())
+                        left[secret] = (path.name, data[max(0, at - 80) : at + 20])
+        assert not left
+
+
+@pytest.fixture(params=["s3cr3t{:03d}Xq", "corr{:03d} horse battery staple"], ids=["word", "phrase"])
+def plant(request):
+    return Planted(request.param)
+
+
+@dataclass
+class Login:
+    user: str
+    password: str
+
+
+class Key(enum.Enum):
+    PASSWORD = "password"
+
+
+class Shown:
+    def __init__(self, **fields):
+        self.__dict__.update(fields)
+
+    def __repr__(self):
+        return "Shown(" + ", ".join(f"{name}={value}" for name, value in self.__dict__.items()) + ")"
+
+
+def test_no_shape_of_an_argument_keeps_a_secret(project, plant):
+    pair = namedtuple("Pair", "user passphrase")
+
+    @rk.monitor(include_return_value=True)
+    def f(*args, **kwargs):
+        return kwargs.get("back")
+
+    f({"a": {"b": [{"password": plant()}]}}, json.dumps(json.dumps({"password": plant()})))
+    f(("password", plant()), [("user", "x"), ("token", plant())], {"env": [{"name": "API_KEY", "value": plant()}]})
+    f(headers={"Authorization": "Basic " + plant(), "X-Api-Key": plant(), "Cookie": f"sid={plant()}; b=c"})
+    f(Login("a", plant()), [Login("a", plant())], pair("a", plant()), argparse.Namespace(user="a", password=plant()))
+    f(
+        Shown(user="a", password=plant(), n=3),
+        {b"password": plant()},
+        {Key.PASSWORD: plant()},
+        {("db", "password"): plant()},
+    )
+    f({"password": plant().encode()}, {"passwords": {"a": [plant(), {plant()}]}}, auth=("ada", plant()))
+    f(
+        f"Server=x;UID=a;PWD={plant()};",
+        f"mysql -uroot -p'{plant()}' db",
+        ["curl", "-u", f"ada:{plant()}"],
+        ["x", "--password", plant()],
+    )
+    f("password", plant())
+    f(pwd=plant(), sas=plant(), dsn=plant(), client_secret=plant(), session_id=plant(), password=Path(plant()))
+    secret = plant()
+    f(f"pre {secret}", [secret], {"x": secret}, password=secret, back={"q": f"<{secret}>"})
+    plant.assert_none_in(project.root)
+
+
+def test_no_shape_of_an_exception_keeps_a_secret(project, plant):
+    def chained(password):
+        try:
+            raise KeyError(password)
+        except KeyError as error:
+            made = ValueError(f"cannot log in as ada with {password}")
+            made.add_note(f"it was {password}")
+            raise made from error
+
+    def shown():
+        raise RuntimeError({"password": plant()}, ("api_key", plant()), Login("a", plant()))
+
+    def grouped():
+        raise ExceptionGroup("two", [ValueError(f"api key: {plant()}"), OSError(f"the password '{plant()}' is wrong")])
+
+    for function, args in ((chained, (plant(),)), (shown, ()), (grouped, ())):
+        with pytest.raises((ValueError, RuntimeError, ExceptionGroup)):
+            rk.monitor(function)(*args)
+    plant.assert_none_in(project.root)
+
+
+def test_no_shape_of_output_keeps_a_secret(project, plant):
+    import yaml
+
+    @rk.monitor(capture_output=True)
+    def f():
+        print("password:", plant())
+        sys.stdout.write("pass")
+        sys.stdout.write("word=")
+        sys.stdout.write(plant())
+        print()
+        print(Login("a", plant()), [("password", plant())], file=sys.stderr)
+        print(json.dumps({"a": {"n": 1, "api_keys": [plant(), plant()]}}, indent=2))
+        print(yaml.dump({"db": {"password": plant(), "passwords": [plant(), plant()], "secret": f"a\n{plant()}\nb\n"}}))
+        print(yaml.dump({"secret": f"a\n{plant()}\nb\n"}, default_style="|"))
+        print(f"user,password,n\nada,{plant()},1\nbob,{plant()},2\n")
+        print(f"| user | password |\n|---|---|\n| ada | {plant()} |\n")
+        print(f"[db]\npassword = {plant()}\nhost = x\n")
+        print(f"-----BEGIN RSA PRIVATE KEY-----\n{plant()}\nabc\n-----END RSA PRIVATE KEY-----\nkeep this")
+
+    f()
+    plant.assert_none_in(project.root)
+    assert "keep this" in project.post()["stdout"]
+    assert "host = x" in project.post()["stdout"]
+
+
+def test_no_shape_of_a_config_keeps_a_secret_in_side_cars_and_records(project, plant):
+    config = {
+        "creds": {"a": [plant(), plant().encode()]},
+        1: {"token": plant()},
+        "login": Login("a", plant()),
+        "pairs": [("password", plant())],
+        "js": json.dumps({"password": plant()}),
+        "keys": {Key.PASSWORD: plant(), b"api_key": plant()},
+        "sets": {"secrets": {plant()}},
+        "n": 3,
+    }
+
+    @rk.monitor
+    @rk.Artifact("o", config=config, args=True)
+    def f(o, password, login):
+        rk.current().record("note", {"password": plant(), "n": 5})
+        Path(o).write_text("x")
+
+    f("a.txt", plant(), Login("a", plant()))
+    assert list(project.root.glob("*.run.json"))
+    plant.assert_none_in(project.root)
+
+
+def test_no_shape_of_a_command_keeps_a_secret(project):
+    planted = Planted("Qx77{:03d}a")
+    shown = project.root.parent / "shown.txt"  # what a command prints need not stand on its command line
+    shown.write_text(f"user,password\na,{planted()}\n\npassword: {planted()}\nsecrets:\n  - {planted()}\n")
+    env = {**os.environ, "PYTHONPATH": str(SOURCE), "SVC_TOKEN": planted(), "X": planted()}
+    byte_by_byte = "import sys; [(sys.stdout.write(c), sys.stdout.flush()) for c in open(sys.argv[1]).read()]"
+    commands = (
+        ["sh", "-c", f"echo it is $SVC_TOKEN; cat {shown}; curl -u ada:{planted()} http://127.0.0.1:1/"],
+        ["sh", "-c", "true", "-u", f"bob:{planted()}", "--db-pass", planted(), f'{{"password": "{planted()}"}}'],
+        [sys.executable, "-c", "import os; raise ValueError('password=%r' % os.environ['X'])"],
+        [sys.executable, "-c", byte_by_byte, str(shown)],
+    )
+    for argv in commands:
+        subprocess.run(
+            [sys.executable, "-m", "reprokit", "monitor", "--", *argv], cwd=project.root, env=env, capture_output=True
+        )
+    assert len(project.folders) == 4
+    planted.assert_none_in(project.vault)

@@ -29,7 +29,7 @@ class ApartLoader(SourceFileLoader):
         module.__dict__["__builtins__"] = self.tree.builtins
         return module
 
-    def get_filename(self, name: str | None = None) -> str:
+    def get_filename(self, name: str | None = None) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Give the file; code of the tree may ask by the name that it knows."""
         return super().get_filename(self.tree.private(name) if name else name)
 
@@ -68,7 +68,8 @@ def spec_for(fullname: str, found: Found, tree: Tree) -> ModuleSpec | None:
     """
     if found.location is None:
         # Readers of resources ask for the loader and the kind of path that the import system itself would make.
-        loader: Any = NamespaceLoader(fullname, list(found.folders), tree.spec)
+        finder: Any = tree.spec
+        loader: Any = NamespaceLoader(fullname, list(found.folders), finder)
         spec = ModuleSpec(fullname, loader, is_package=True)
         spec.submodule_search_locations = loader._path
         return spec

@@ -44,7 +44,10 @@ def _importlib_util(tree: Tree) -> dict[str, Any]:
     import importlib.util as real
 
     def find_spec(name: str, package: str | None = None) -> Any:
-        return real.find_spec(tree.private(_absolute(name, package)))
+        try:
+            return real.find_spec(tree.private(_absolute(name, package)))
+        except ModuleNotFoundError as error:
+            raise tree.translated(error) from None
 
     def spec_from_file_location(name: str, location: Any = None, **kwargs: Any) -> Any:
         if kwargs.get("loader") is None and _inside(tree, location):

@@ -24,6 +24,11 @@ _MODULES = frozenset(
     )
 )
 
+_CONSTANT = (
+    "byteorder", "exc_info", "float_info", "getrefcount", "getsizeof", "hexversion", "implementation", "intern", "maxsize",
+    "maxunicode", "platform", "version", "version_info", "_getframe",
+)  # fmt: skip
+
 
 class StandIns:
     """The stand-ins of one tree, each made when first imported."""
@@ -41,6 +46,8 @@ class StandIns:
 
             made = _Builtins(name, module.__doc__) if name == "builtins" else StandIn(name, module.__doc__)
             vars(made).update({key: value for key, value in vars(module).items() if key.startswith("__")})
+            if name == "sys":  # asked for in loops, and never changed
+                vars(made).update({key: getattr(module, key) for key in _CONSTANT if hasattr(module, key)})
             vars(made).update(lookups.FUNCTIONS[name](self._tree))
             vars(made).update(__reprokit_real__=(module, self), __reprokit_tree__=self._tree)
             self._made[name] = made

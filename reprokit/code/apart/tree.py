@@ -193,10 +193,12 @@ class Tree:
                 if fullname[:end] not in sys.modules:
                     _patiently(fullname[:end], ("__name__",))
                 end = fullname.find(".", end + 1)
-            _import(fullname, None, None, ("__name__",), 0)  # not through `_patiently`: each frame shortens chains of imports
+            _import(
+                fullname, None, None, ("__name__",), 0
+            )  # not through `_patiently`: each frame shortens chains of imports
             return sys.modules[fullname]
         except ModuleNotFoundError as error:
-            raise self._translated(error) from None
+            raise self.translated(error) from None
         except RuntimeError as error:
             if not _is_deadlock(error) or fullname not in sys.modules:
                 raise
@@ -213,12 +215,11 @@ class Tree:
         """Stand where ``__import__`` stands for code of this tree."""
         __tracebackhide__ = True
         if level:
-            name = self._absolute(name, globals, level)
-            if not name.startswith(self.prefix):  # code whose package was set by hand
-                return _import(name, globals, locals, fromlist or (), 0)
-        top = name.partition(".")[0]
+            return self._import_relative(name, globals, locals, fromlist, level)
+        top = name.partition(".")[0] if isinstance(name, str) else ""
         if top == self.prefix:  # a private name: what `__name__` says
-            return self._with(self._load(name), fromlist) if fromlist else sys.modules[top]
+            module = self._load(name)
+            return self._with(module, name, fromlist) if fromlist else sys.modules[top]
         if sys.path != self._seen_path:
             self._look_at_path()
         if not self.owns(top):
@@ -234,17 +235,29 @@ class Tree:
             return self._import_outside_portion(name, globals, locals, fromlist, error)
         if not fromlist:
             return sys.modules[self.private(top)]
-        return self._with(module, fromlist)
+        return self._with(module, private, fromlist)
 
-    def _with(self, module: Any, fromlist: Sequence[str]) -> Any:
+    def _import_relative(self, name: str, globals: Any, locals: Any, fromlist: Any, level: int) -> Any:  # noqa: A002
+        __tracebackhide__ = True
+        package = _package_of(globals or {})
+        found = self.private(self._absolute(name, package, level)) if package and level > 0 else ""
+        if not found.startswith(self.prefix):  # no package, or one that was set by hand: Python says what is wrong
+            return _import(name, globals, locals, fromlist or (), level)
+        module = self._load(found)
+        if fromlist:
+            return self._with(module, found, fromlist)
+        rest = name.partition(".")[2]
+        return sys.modules[found.removesuffix(f".{rest}") if rest else found]
+
+    def _with(self, module: Any, fullname: str, fromlist: Sequence[str]) -> Any:
         """Import the submodules that a ``from`` names; those that another thread is busy with are taken as they are."""
         __tracebackhide__ = True
         if not hasattr(module, "__path__"):
             return module
         try:
-            return _patiently(module.__spec__.name, fromlist)
+            return _patiently(fullname, fromlist)
         except ModuleNotFoundError as error:
-            raise self._translated(error) from None
+            raise self.translated(error) from None
 
     def _import_outside(self, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         __tracebackhide__ = True
@@ -312,15 +325,15 @@ class Tree:
         found = self._locator.look(top, self.roots)
         return found is not None and found.location is None
 
-    def _absolute(self, name: str, globals: Mapping[str, Any] | None, level: int) -> str:  # noqa: A002
+    def _absolute(self, name: str, package: str, level: int) -> str:
         """Resolve a relative import; one that leaves the top-level package is refused, as in plain Python."""
-        package = _package_of(globals or {})
         parts = package.rsplit(".", level - 1)
         if len(parts) < level or (level > 1 and parts[0] == self.prefix and not self.package):
             raise ImportError("attempted relative import beyond top-level package")
         return f"{parts[0]}.{name}" if name else parts[0]
 
-    def _translated(self, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    def translated(self, error: ModuleNotFoundError) -> ModuleNotFoundError:
+        """Give the error that names the module as the tree does."""
         missing = error.name or ""
         if isinstance(error, NotInTreeError) or not missing.startswith(f"{self.prefix}."):
             return error

@@ -1,0 +1,290 @@
+"""Closure digests: what a function does, by all local code that it reaches.
+
+The rule: a change of behaviour in local code that the function reaches changes the digest, or the record lists what is
+`unknown`.  Code reaches what its names lead to: helpers, classes with all their methods and bases, constants, through
+modules of the project.  Annotations count, for a function that takes a ``Model`` calls what a ``Model`` has.  Constants
+count by the source that defines them, and by value where the source doesn't say it; a function whose source is not at
+hand, or no longer what runs, by what it was compiled to.
+
+What does not count, and is not said to be unknown: comments, layout and docstrings; this library's own decorators; what
+only an argument brings along, such as the methods of a class that no annotation names, or the subclass that a plain
+``Base.run`` is called on (give the bound method); what local code hangs into an installed package that the function
+does not name; changes in place to an object of an installed package that one plain assignment defines; data in files
+(``depends=`` takes them); and the script or notebook that calls the function.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from reprokit.model import digest
+from reprokit.model.records import ClosureInfo
+
+if TYPE_CHECKING:
+    from reprokit.code.reach.walk import Reach
+
+_KEPT = 256  # closures a process remembers
+
+_known: dict[Any, tuple[Any, ClosureInfo, Watch]] = {}
+_writing = threading.Lock()
+
+
+def of(
+    function: Any,
+    *,
+    root: Path,
+    local: Iterable[str] = (),
+    depends: Iterable[object] = (),
+    owner: type | None = None,
+) -> ClosureInfo:
+    """Give the closure of a function.
+
+    Parameters
+    ----------
+    function
+        A function, method, class, callable instance or partial.  A bound method brings the class of its instance.
+    root
+        The project's folder: modules below it are local, but for virtual environments in it.
+    local
+        Names of more top-level modules that count as local, wherever they lie.
+    depends
+        What else the function depends on and no reader of its source can see: functions, classes, modules, names as
+        ``"pkg.mod:name"`` or ``"pkg.mod"``, or files (`pathlib.Path`), which count by content.
+
+    owner
+        The class of the instance that a method is going to be called on, when `function` is the plain function.
+
+    Raises
+    ------
+    TypeError
+        When `depends` holds something else.
+    """
+    local, depends = tuple(local), tuple(depends)
+    subject = function
+    if type(function) is MethodType:  # what the instance holds is an argument; what it is, is code
+        subject, owner = function.__func__, type(function.__self__)
+    key = (id(subject), id(owner), root, local, tuple(map(id, depends)))
+    known = _known.get(key)
+    if known is not None and known[2].holds():
+        return known[1]
+    found, watch = _walk(subject, owner, root, local, depends)
+    with _writing:
+        if len(_known) >= _KEPT:
+            del _known[next(iter(_known))]
+        _known.pop(key, None)
+        _known[key] = ((subject, owner, depends), found, watch)  # what is kept keeps its id
+    return found
+
+
+def _walk(
+    function: Any, owner: type | None, root: Path, local: tuple[str, ...], depends: tuple[object, ...]
+) -> tuple[ClosureInfo, Watch]:
+    from reprokit.code.reach import definitions, installed
+    from reprokit.code.reach.modules import Modules, stamp_of
+    from reprokit.code.reach.walk import Reach
+
+    reach = Reach(Modules(root, local))
+    files: dict[str, Any] = {}
+    edges = [_subject(reach, function, owner)]
+    reach.run()
+    name = next(iter(reach.parts), edges[0])
+    for one in depends:
+        if isinstance(one, Path):
+            path = one if one.is_absolute() else Path(root) / one
+            files[str(path)] = stamp_of(str(path))
+            label = f"file {path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name}"
+            reach.kinds[label] = "file"
+            reach.parts[label] = digest.of_bytes(path.read_bytes())
+        else:
+            edges.append(_depends(reach, one, function))
+    reach.run()
+    packages, unknown = installed.versions(reach.foreign)
+    said = [f"{label}={reach.parts[label]}" for label in sorted(reach.parts)]
+    said += [f"{package}=={version}" for package, version in packages.items()]
+    closure = ClosureInfo(
+        function=name,
+        digest=digest.of_parts(
+            "reprokit/closure/1", *(one.encode("utf-8", "surrogatepass") for one in (*edges, *said))
+        ),
+        parts={label: reach.parts[label] for label in sorted(reach.parts)},
+        kinds={label: reach.kinds[label] for label in sorted(reach.kinds) if label in reach.parts},
+        packages=packages,
+        unknown=sorted({*reach.unknown, *unknown}),
+    )
+    files.update(reach.modules.files)
+    definitions.release()
+    return closure, Watch(reach, files)
+
+
+def _subject(reach: Reach, function: Any, owner: type | None) -> str:
+    from reprokit.code.reach.modules import unwrapped
+
+    function = unwrapped(function)
+    if owner is not None:
+        return f"{reach.link(function)} of {reach.link(owner)}"
+    return reach.described(function, "the function", opaque=callable(function))
+
+
+def _depends(reach: Reach, one: object, function: Any) -> str:
+    from reprokit.code.reach.modules import Module
+
+    if isinstance(one, str):
+        return reach.named(one, Module(str(getattr(function, "__module__", "")), None, True))
+    if isinstance(one, ModuleType) or callable(one):
+        return reach.described(one, "depends")
+    raise TypeError(
+        f"depends= takes functions, classes, modules, their names ('pkg.mod:name') and paths, not {type(one).__name__}"
+    )
+
+
+class Watch:
+    """What a closure was read from, so that it can be told quickly whether that still holds."""
+
+    def __init__(self, reach: Reach, files: dict[str, Any]) -> None:
+        from reprokit.code.reach.modules import MISSING
+
+        unique = {(id(space), name): (space, name, value) for space, name, value in reach.modules.bindings}
+        present: dict[int, tuple[dict[Any, Any], list[str], list[Any]]] = {}
+        for space, name, value in unique.values():
+            if value is not MISSING:
+                _, names, values = present.setdefault(id(space), (space, [], []))
+                names.append(name)
+                values.append(value)
+        self._present = [(s, operator.itemgetter(*n, *n[:1]), (*v, *v[:1])) for s, n, v in present.values()]
+        self._absent = [(space, name) for space, name, value in unique.values() if value is MISSING]
+        self._functions = list(dict.fromkeys(reach.functions))
+        self._codes = list(map(_CODE, self._functions))
+        self._defaults = list(map(_DEFAULTS, self._functions))
+        # Few functions have the following; that the others still have none is told without a step of Python for each.
+        self._without_keywords = [one for one in self._functions if not one.__kwdefaults__]
+        self._keywords = [(one, dict(one.__kwdefaults__)) for one in self._functions if one.__kwdefaults__]
+        self._without_state = [one for one in self._functions if not vars(one)]
+        self._states = [(one, dict(vars(one))) for one in self._functions if vars(one)]
+        self._classes = [(value, list(vars(value).values())) for value in reach.classes]
+        self._cells = list(reach.cells)
+        self._files = list(files.items())
+        self._labels = reach.labels
+        self._outside = reach.outside
+        self._roots = reach.modules.roots
+        self._mutable = []
+        for value, text in reach.mutable:
+            fast = _fast(value)
+            self._mutable.append((value, text if fast is None else "", fast))
+
+    def holds(self) -> bool:
+        """Tell whether all is as it was: names, code, defaults, classes, closures' cells, and values."""
+        try:
+            return (
+                all(all(map(operator.is_, get(space), values)) for space, get, values in self._present)
+                and not any(name in space for space, name in self._absent)
+                and all(map(operator.is_, map(_CODE, self._functions), self._codes))
+                and all(map(operator.is_, map(_DEFAULTS, self._functions), self._defaults))
+                and not any(map(_KEYWORDS, self._without_keywords))
+                and not any(map(_STATE, self._without_state))
+                and all(_same_items(one.__kwdefaults__, items) for one, items in self._keywords)
+                and all(_same_items(vars(one), items) for one, items in self._states)
+                and all(_same_class(value, held) for value, held in self._classes)
+                and all(cell.cell_contents is value for cell, value in self._cells)
+                and all(self._same_value(value, text, fast) for value, text, fast in self._mutable)
+                and all(_stamp(path) == stamp for path, stamp in self._files)
+            )
+        except (ValueError, LookupError, RuntimeError):  # an empty cell, something new, a container that changes
+            return False
+
+    def _same_value(self, value: Any, text: str, fast: bytes | None) -> bool:
+        if fast is not None:
+            return _fast(value) == fast
+        from reprokit.code.reach.values import Describer
+
+        return Describer(self._link, self._roots).text(value) == text
+
+    def _link(self, value: Any) -> str | None:
+        from reprokit.code.reach.modules import OWN, is_own, unwrapped
+
+        known = self._labels.get(id(value))
+        if known is not None:
+            return known[0]
+        if is_own(value):
+            inner = unwrapped(value)
+            return OWN if inner is value else self._link(inner)
+        if id(type(value)) in self._outside:
+            return None
+        return self._labels[id(type(value))][0]
+
+
+_CODE = operator.attrgetter("__code__")
+_DEFAULTS = operator.attrgetter("__defaults__")
+_KEYWORDS = operator.attrgetter("__kwdefaults__")
+_STATE = operator.attrgetter("__dict__")
+
+
+def _same_items(now: dict[str, Any] | None, then: dict[str, Any]) -> bool:
+    return now is not None and list(now) == list(then) and all(map(operator.is_, now.values(), then.values()))
+
+
+def _same_class(value: type, held: list[Any]) -> bool:
+    now = vars(value)
+    return len(now) == len(held) and all(map(operator.is_, now.values(), held))
+
+
+def _stamp(path: str) -> Any:
+    from reprokit.code.reach.modules import stamp_of
+
+    return stamp_of(path)
+
+
+def _fast(value: Any) -> bytes | None:
+    """Give bytes that tell plain data from other plain data; None for what is no plain data."""
+    import hashlib
+    import marshal
+
+    try:
+        data = marshal.dumps(value, 2)  # without references between its parts, which depend on who else holds them
+    except (ValueError, TypeError):
+        return None
+    return data if len(data) < 4096 else hashlib.sha256(data).digest()
+
+
+def explain(old: ClosureInfo, new: ClosureInfo) -> list[str]:
+    """Say in words what differs between two closures; empty when nothing does."""
+    said: list[str] = []
+    kinds = {**old.kinds, **new.kinds}
+    for label in sorted(old.parts.keys() | new.parts.keys()):
+        before, after = old.parts.get(label), new.parts.get(label)
+        if before == after:
+            continue
+        own = label in {old.function, new.function}
+        named = _words(label, kinds.get(label, "function"), own)
+        if before is None:
+            said.append(f"{named} is now used")
+        elif after is None:
+            said.append(f"{named} is no longer used")
+        else:
+            said.append(f"{named} changed")
+    for name in sorted(old.packages.keys() | new.packages.keys()):
+        versions = (old.packages.get(name), new.packages.get(name))
+        if versions[0] != versions[1]:
+            if None in versions:
+                said.append(f"{name} {'is now used' if versions[0] is None else 'is no longer used'}")
+            else:
+                said.append(f"{name} {versions[0]} -> {versions[1]}")
+    said += [f"now unknown: {one}" for one in new.unknown if one not in old.unknown]
+    said += [f"no longer unknown: {one}" for one in old.unknown if one not in new.unknown]
+    if not said and old.digest != new.digest:
+        said.append("the function is put together in another way from the same parts")
+    return said
+
+
+def _words(label: str, kind: str, own: bool) -> str:
+    if own:
+        return f"the function {label} itself"
+    if kind == "import":
+        return f"what importing {label.partition(':')[0]} runs"
+    if kind == "bytecode":
+        return f"helper {label} (without source)"
+    return f"{'helper' if kind == 'function' else kind} {label}".replace("file file", "file")

@@ -1,0 +1,1 @@
+"""The walk from a function to all local code that it reaches."""

@@ -1,0 +1,179 @@
+"""What a walk has found so far, under which names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from reprokit.code import PREFIX
+from reprokit.code.reach import constants
+from reprokit.code.reach.modules import MISSING, OWN, Module, Modules, is_own, unwrapped
+from reprokit.code.reach.values import ATOMS, LOCAL, Describer, is_fixed
+from reprokit.model import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Labels:
+    """Names functions, classes, modules and values; what is local waits to be followed."""
+
+    def __init__(self, modules: Modules) -> None:
+        self.modules = modules
+        self.parts: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}  # of parts that are no functions
+        self.unknown: set[str] = set()
+        self.foreign: dict[str, str | None] = {}  # modules that are not of the project, and their files
+        self.functions: list[FunctionType] = []
+        self.classes: list[type] = []
+        self.cells: list[Any] = []
+        self.mutable: list[tuple[Any, str]] = []  # values that may change in place, and what they are now
+        self.labels: dict[int, tuple[str, Any]] = {}
+        self.outside: dict[int, type] = {}  # types of objects that are not local
+        self._numbers: dict[str, int] = {}
+        self.taken: dict[Any, str] = {}  # labels of what has no object: constants, modules, unloaded definitions
+        self._pending: deque[tuple[str, tuple[Any, ...]]] = deque()
+
+    def later(self, step: str, args: tuple[Any, ...]) -> None:
+        """Keep something for `run` to follow."""
+        self._pending.append((step, args))
+
+    def run(self) -> None:
+        """Follow everything that waits to be followed."""
+        while self._pending:
+            step, args = self._pending.popleft()
+            getattr(self, f"follow_{step}")(*args)
+
+    def new_label(self, base: str, kind: str) -> str:
+        number = self._numbers[base] = self._numbers.get(base, 0) + 1
+        label = base if number == 1 else f"{base}#{number}"
+        if kind != "function":
+            self.kinds[label] = kind
+        return label
+
+    def link(self, value: Any) -> str | None:
+        """Name a function, class or module; local ones are followed.  Instances of local classes are named by these."""
+        known = self.labels.get(id(value))
+        if known is not None:
+            return known[0]
+        kind = type(value)
+        if is_own(value):
+            inner = unwrapped(value)
+            return OWN if inner is value else self.link(inner)
+        if kind is FunctionType:
+            return self.link_function(value)
+        if issubclass(kind, ModuleType):
+            return self.linked(value, f"module {self.module_of(value, use=True).shown}")
+        if issubclass(kind, type):
+            return self.link_class(value)
+        if self.is_local_class(kind):
+            return self.link_class(kind)
+        self.outside[id(kind)] = kind
+        return None
+
+    def linked(self, value: Any, text: str) -> str:
+        self.labels[id(value)] = (text, value)
+        return text
+
+    def link_function(self, value: FunctionType) -> str:
+        module, local, text = self.modules.of_function(value)
+        if not local:
+            self.note(module.name)
+            return self.linked(value, f"{module.name}:{value.__code__.co_qualname}")
+        label = self.linked(value, LOCAL + self.new_label(f"{module.shown}:{value.__qualname__}", "function"))
+        self.later("function", (value, label[len(LOCAL) :], module, text))
+        return label
+
+    def link_class(self, value: type) -> str:
+        known = self.labels.get(id(value))
+        if known is not None:
+            return known[0]
+        module = self.module_of_class(value)
+        if module is None or not module.local:
+            self.note(value.__module__)
+            return self.linked(value, f"{value.__module__}:{value.__qualname__}")
+        label = self.linked(value, LOCAL + self.new_label(f"{module.shown}:{value.__qualname__}", "class"))
+        self.later("class", (value, label[len(LOCAL) :], module))
+        return label
+
+    def module_of_class(self, value: type) -> Module | None:
+        name = value.__module__
+        if not isinstance(name, str):
+            return None
+        module = sys.modules.get(name)
+        return self.modules.of_space(vars(module)) if isinstance(module, ModuleType) else None
+
+    def is_local_class(self, kind: type) -> bool:
+        module = self.module_of_class(kind)
+        return module is not None and module.local
+
+    def module_of(self, value: ModuleType, use: bool = False) -> Module:
+        module = self.modules.of_space(vars(value))
+        if not module.local:
+            self.note(module.name, module.file)
+        elif use:
+            self.whole(module)
+        return module
+
+    def whole(self, module: Module) -> str:
+        """Follow everything that a module binds: it is used as an object."""
+        key = ("module", module.name)
+        if key not in self.taken:
+            self.taken[key] = LOCAL + self.new_label(module.shown, "module")
+            self.later("whole", (module, self.taken[key][len(LOCAL) :]))
+        return self.taken[key]
+
+    def note(self, name: Any, file: str | None = None) -> None:
+        if (
+            isinstance(name, str)
+            and name.partition(".")[0] not in {OWN, "builtins", "?"}
+            and not name.startswith(PREFIX)
+        ):
+            top = name.partition(".")[0]
+            if file is None and isinstance(loaded := sys.modules.get(top), ModuleType):
+                file = getattr(loaded, "__file__", None)
+            if top not in sys.stdlib_module_names:
+                self.foreign[name if file else top] = file
+
+    def part(self, label: str, kind: str, form: str, edges: Iterable[str]) -> None:
+        said = (edge.encode("utf-8", "surrogatepass") for edge in edges)
+        self.parts[label] = digest.of_parts(f"reprokit/part/{kind}", form.encode(), *said)
+
+    def same(self, one: Any, other: Any) -> bool:
+        if type(one) in ATOMS or type(other) in ATOMS:
+            return type(one) is type(other) and ascii(one) == ascii(other)
+        plain = Describer(lambda _: None, ())
+        return plain.text(one) == plain.text(other) and not plain.opaque
+
+    def unless_said(self, value: Any, expression: Any, module: Module, where: str, opaque: bool = False) -> str:
+        """Describe a value, unless it is what an expression of the source says."""
+        if expression is not None:
+            evaluated = constants.evaluate(expression, module, self.modules)
+            if evaluated is not MISSING and self.same(evaluated, value):
+                self.watch(value, None)
+                return ""
+        return self.described(value, where, opaque)
+
+    def described(self, value: Any, where: str, opaque: bool = False) -> str:
+        """Describe a value; where its state cannot be seen and `opaque` does not allow that, it is unknown."""
+        if type(value) in ATOMS:
+            return Describer(self.link, self.modules.roots).text(value)
+        writer = Describer(self.link, self.modules.roots)
+        text = writer.text(value)
+        self.watch(value, text)
+        if writer.opaque and not opaque:
+            self.unknown.add(f"{where}: the state of a {writer.opaque[0]} cannot be seen")
+        return text
+
+    def watch(self, value: Any, text: str | None) -> None:
+        if not is_fixed(value) and not (type(value) is FunctionType and (text or "").startswith(LOCAL)):
+            self.mutable.append((value, Describer(self.link, self.modules.roots).text(value) if text is None else text))
+
+    def where(self, filename: str, line: int) -> str:
+        for root in self.modules.roots:
+            if filename.startswith(root.rstrip(os.sep) + os.sep):
+                return f"{filename[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, '/')}:{line}"
+        return f"{os.path.basename(filename)}:{line}"

@@ -1,0 +1,63 @@
+"""The settings of a project, as one frozen value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+
+class FileRule(msgspec.Struct, frozen=True):
+    """What to do with a file: hash it, copy it or move it into the run folder."""
+
+    hash: Literal["md5", "sha1", "sha256", "sha3"] | None = None
+    copy: bool = False
+    move: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings of a project.
+
+    Attributes
+    ----------
+    root : Path
+        The project root.
+    source : Path or None
+        The file they were read from.
+    dirty
+        What makes a repository dirty: ``"tracked"`` changes, those and new ``*.py`` files (``"source"``), or ``"all"``
+        new files too.
+    max_file_size, max_diff_size : int
+        In bytes.
+    """
+
+    root: Path
+    source: Path | None = None
+    vault_directory: str = "vault"
+    run_template: str = "%Y%m%d_%H%M%S"
+    include_cpu: bool = True
+    pre_capture_commands: tuple[str, ...] = ()
+    environment_variables: tuple[str, ...] = ()
+    capture_files: Mapping[str, FileRule] = {}
+    repositories: Mapping[str, str] = {}
+    items: Mapping[str, Mapping[str, FileRule]] = {}
+    dirty: Literal["tracked", "source", "all"] = "source"
+    allow_dirty: bool = False
+    strict: bool = False
+    refresh: Literal["process", "call"] = "process"
+    exists: Literal["replace", "keep", "error"] = "replace"
+    sidecar: bool = True
+    template: str | None = None
+    redact: tuple[str, ...] = ()
+    max_file_size: int = 50_000_000
+    max_diff_size: int = 100_000_000
+    capture_random_state: bool = True
+    capture_packages: bool = True
+
+    @property
+    def vault(self) -> Path:
+        """The vault's folder."""
+        return self.root / os.path.expanduser(self.vault_directory)
