@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import builtins
 import operator
-import os
 import sys
-from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
+from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.code.apart import finder, locate, stand_ins
+from reprokit.code.apart.layout import Layout
 from reprokit.code.apart.loading import spec_for
-from reprokit.code.apart.stamps import Stamp
-from reprokit.code.foreign import is_foreign_name
 from reprokit.errors import ImportApartError, NotInTreeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reprokit.code.apart.stamps import Stamp
     from reprokit.model.records import SnapshotInfo
 
 _REMEDY = (
@@ -34,24 +33,8 @@ _REMEDY = (
 _import = builtins.__import__
 
 
-class Tree:
-    """A source tree whose modules are imported apart.
-
-    Parameters
-    ----------
-    prefix
-        The private name of its root module.
-    folder
-        Where its files lie.
-    roots
-        Absolute folders where its top-level modules are looked for, in this order.
-    label
-        What messages call it.
-    known
-        The files as they are now; a module whose file has another stamp later is refused.
-    package
-        The tree's only top-level name, when the folder itself is a package.
-    """
+class Tree(Layout):
+    """A source tree whose modules are imported apart."""
 
     def __init__(
         self,
@@ -62,107 +45,24 @@ class Tree:
         known: Mapping[str, Stamp],
         package: str | None = None,
     ) -> None:
-        self.prefix = prefix
-        self.folder = folder
-        self.roots = tuple(roots)
-        self.label = label
-        self.package = package
-        self.pinned: dict[str, bytes] = {}  # sources that were replaced on disk since
+        super().__init__(prefix, folder, roots, known, package)
+        self.label = label  # what messages call it
         self.commit: str | None = None  # as in artifact names, where it is known
         self.snapshot: SnapshotInfo | None = None  # what a vault keeps of it
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_}
         self.own_builtins = {"__import__"}  # those that are not the interpreter's
         self._builtins_seen = list(vars(builtins).values())
-        self._known = known
-        self._own: dict[str, bool] = {}
-        self._seen_path: list[str] = []
         self._seen_outside: set[str] = set()
-        self._locator = locate.Locator()
         self._stand_ins = stand_ins.StandIns(self)
 
     def __repr__(self) -> str:
         return f"<tree {self.label}>"
 
-    # --- names -------------------------------------------------------------------------------------------------------
-
-    def private(self, name: str) -> str:
-        """Give the private name of a module that the tree calls `name`; other names stay as they are."""
-        top, dot, rest = name.partition(".")
-        if not self.owns(top):
-            return name
-        return f"{self.prefix}{dot}{rest}" if self.package else f"{self.prefix}.{name}"
-
-    def plain(self, name: str) -> str:
-        """Give the name that the tree itself has for a module."""
-        if self.package and (name == self.prefix or name.startswith(f"{self.prefix}.")):
-            return f"{self.package}{name[len(self.prefix) :]}"
-        return name.removeprefix(f"{self.prefix}.")
-
-    def owns(self, top: str) -> bool:
-        """Tell whether a top-level name means a module of this tree."""
-        try:
-            return self._own[top]
-        except KeyError:
-            return self._own.setdefault(top, self._is_own(top))
-
-    def tops(self) -> list[str]:
-        """List the modules right below the root module."""
-        names = {entry.partition(".")[0] for root in self.roots for entry in self._locator.listing(root)}
-        return sorted(name for name in names if name.isidentifier() and (self.package or self.owns(name)))
-
-    def _is_own(self, top: str) -> bool:
-        if self.package:
-            return top == self.package
-        found = self._locator.look(top, self.roots) if top and top != "__main__" else None
-        if (
-            found is None or BuiltinImporter.find_spec(top) or FrozenImporter.find_spec(top)
-        ):  # these come before folders
-            return False
-        return found.location is not None or (
-            any(locate.has_source(folder) for folder in found.folders) and not is_foreign_name(top)
-        )
-
-    # --- finding -----------------------------------------------------------------------------------------------------
-
     def spec(self, fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
         """Find a module by its private name; raises `ImportApartError` for a compiled extension."""
         parent, _, name = fullname.rpartition(".")
-        found = self._locator.look(name, self.roots if parent == self.prefix or path is None else path)
+        found = self.locator.look(name, self.roots if parent == self.prefix or path is None else path)
         return spec_for(fullname, found, self) if found is not None else None
-
-    def forget_listings(self) -> None:
-        """Look at the folders anew, for ``importlib.invalidate_caches``."""
-        self._locator.forget()
-        self._own.clear()
-
-    def _look_at_path(self) -> None:
-        """Take folders of the tree that its code put on `sys.path` as further roots, as scripts like to do."""
-        self._seen_path = list(sys.path)
-        for index, entry in enumerate(self._seen_path):
-            folder = os.path.realpath(entry)
-            if folder.startswith(self.folder + os.sep) and folder not in self.roots and not self.package:
-                self.roots = (folder, *self.roots) if index == 0 else (*self.roots, folder)
-                self._own.clear()
-
-    def changed(self, path: str) -> bool:
-        """Tell whether a file is another one than when the tree was loaded."""
-        before = self._known.get(path)
-        if before is None:
-            return False
-        try:
-            stat = os.stat(path, follow_symlinks=False)
-        except OSError:
-            return True
-        return Stamp(stat.st_size, stat.st_mtime_ns) != before
-
-    def pin(self) -> None:
-        """Keep the sources in memory, for the files are about to be replaced."""
-        for path in self._known:
-            if path.endswith(".py") and path not in self.pinned and not self.changed(path):
-                with open(path, "rb") as stream:
-                    self.pinned[path] = stream.read()
-
-    # --- importing ---------------------------------------------------------------------------------------------------
 
     def module(self, name: str) -> ModuleType:
         """Import a module by the name that the tree has for it.
@@ -220,8 +120,8 @@ class Tree:
         if top == self.prefix:  # a private name: what `__name__` says
             module = self._load(name)
             return self._with(module, name, fromlist) if fromlist else sys.modules[top]
-        if sys.path != self._seen_path:
-            self._look_at_path()
+        if sys.path != self.seen_path:
+            self.look_at_path()
         if not self.owns(top):
             return self._import_outside(name, globals, locals, fromlist)
         if is_compiled_lookup(globals, locals, fromlist):
@@ -230,7 +130,7 @@ class Tree:
         try:
             module = self._load(private)
         except NotInTreeError as error:
-            if error.name != name or not self._is_namespace(top):
+            if error.name != name or not self.is_namespace(top):
                 raise
             return self._import_outside_portion(name, globals, locals, fromlist, error)
         if not fromlist:
@@ -320,10 +220,6 @@ class Tree:
         if not hasattr(own, step):
             setattr(own, step, getattr(found, step))
         return own
-
-    def _is_namespace(self, top: str) -> bool:
-        found = self._locator.look(top, self.roots)
-        return found is not None and found.location is None
 
     def _absolute(self, name: str, package: str, level: int) -> str:
         """Resolve a relative import; one that leaves the top-level package is refused, as in plain Python."""
