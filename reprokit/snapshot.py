@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from reprokit.code.apart.face import Face
-    from reprokit.code.diff import Change, Patch
-    from reprokit.code.reading import KeptTree, TreeFile
+    from reprokit.code.trees.diff import Change, Patch
+    from reprokit.code.trees.reading import KeptTree, TreeFile
 
 __all__ = ["at", "capture", "diff", "export", "files", "load", "trees"]
 

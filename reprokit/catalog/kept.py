@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprokit.catalog import scan
-from reprokit.code import PREFIX, commit, left_out, switch
+from reprokit.code import PREFIX, commit, switch
 from reprokit.code.apart import face as faces
 from reprokit.code.checkout import checkout
 from reprokit.code.tree import TreeStore
+from reprokit.code.trees import left_out
 from reprokit.errors import GitError, RunNotFoundError, SecretsError, TreeNotFoundError
 from reprokit.vault.layout import Vault
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from reprokit.code.diff import Change, Patch
+    from reprokit.code.trees.diff import Change, Patch
 
 _KINDS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "mode": ("m", "yellow")}
 
@@ -95,7 +95,7 @@ def export(tree: str, folder: str, allow_secrets: bool) -> None:
 def diff(before: str, after: str, names: bool, as_json: bool) -> None:
     """Compare two trees: first which files differ, then how."""
     from reprokit import snapshot
-    from reprokit.code.diff import Change
+    from reprokit.code.trees.diff import Change
 
     parts = snapshot.diff(before, after)
     if as_json:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit import git
-from reprokit.code import blob, diff, index, left_out, nested, objects, pack, reading, walk
-from reprokit.code.reading import KeptTree, TreeFile
-from reprokit.code.store import Store
+from reprokit.code.trees import blob, diff, index, left_out, nested, objects, pack, reading, walk
+from reprokit.code.trees.reading import KeptTree, TreeFile
+from reprokit.code.trees.store import Store
 from reprokit.errors import GitError
 from reprokit.model import digest as digests
 from reprokit.model.records import LeftOut, NestedTree, SnapshotInfo
@@ -27,7 +27,7 @@ from reprokit.model.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reprokit.code.store import Slot
+    from reprokit.code.trees.store import Slot
 
 KIND = "reprokit/tree/1"
 __all__ = ["KIND", "KeptTree", "TreeFile", "TreeStore"]

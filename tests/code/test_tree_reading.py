@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reprokit.code.diff import Change, Patch
 from reprokit.code.tree import TreeStore
+from reprokit.code.trees.diff import Change, Patch
 from reprokit.errors import AmbiguousTreeError, ReprokitError, TreeNotFoundError
 from tests.code.test_tree import contents, keep, store, vault_of
 from tests.conftest import git

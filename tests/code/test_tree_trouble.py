@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reprokit.code import blob, pack
 from reprokit.code.tree import TreeStore
+from reprokit.code.trees import blob, pack
 from reprokit.errors import ReprokitError
 from tests.code.test_tree import contents, keep, paths, store, vault_of
 from tests.conftest import SOURCE, git

@@ -8,7 +8,7 @@ import stat as modes
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from reprokit.code import index, left_out, objects, pack
+from reprokit.code.trees import index, left_out, objects, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit import git
-from reprokit.code import index as index_file
+from reprokit.code.trees import index as index_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from reprokit.code import nested, objects
+from reprokit.code.trees import nested, objects
 from reprokit.errors import AmbiguousTreeError, GitError, TreeNotFoundError
 from reprokit.model import digest as digests
 
 if TYPE_CHECKING:
-    from reprokit.code.store import Store
+    from reprokit.code.trees.store import Store
 
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})\Z")
 _REFS = "refs/trees/"

@@ -11,7 +11,7 @@ import zlib
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from reprokit.code import objects
+from reprokit.code.trees import objects
 
 if TYPE_CHECKING:
     from pathlib import Path

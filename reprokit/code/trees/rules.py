@@ -18,7 +18,7 @@ from reprokit.errors import GitError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reprokit.code.store import Store
+    from reprokit.code.trees.store import Store
 
 
 class Rules(msgspec.Struct, frozen=True):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reprokit import git
-from reprokit.code import rules, source
+from reprokit.code import source
+from reprokit.code.trees import rules
 from reprokit.errors import GitError
 
 if TYPE_CHECKING:

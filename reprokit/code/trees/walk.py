@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reprokit.code import index, left_out, nested, rules, source
+from reprokit.code import source
+from reprokit.code.trees import index, left_out, nested, rules
 from reprokit.model.records import LeftOut
 from reprokit.model.text import printable
 
 if TYPE_CHECKING:
     from reprokit import git
-    from reprokit.code.store import Slot, Store
+    from reprokit.code.trees.store import Slot, Store
 
 _SHUT = re.compile(r"could not open directory '(.*?)/?': (.*)")
 

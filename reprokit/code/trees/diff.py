@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from reprokit.code import objects, pack, reading
+from reprokit.code.trees import objects, pack, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reprokit.code.reading import TreeFile
-    from reprokit.code.store import Store
+    from reprokit.code.trees.reading import TreeFile
+    from reprokit.code.trees.store import Store
 
 _SWITCHES = (
     "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--no-relative", "--full-index", "-U3", "-r", "-p",

@@ -1,0 +1,1 @@
+"""Source trees as git objects: found, packed, kept, read, compared."""
