@@ -7,15 +7,15 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
 from filelock import FileLock
 
 from reprokit.code import switch
-from reprokit.code.apart import finder
+from reprokit.code.apart import finder, locate
 from reprokit.errors import ReprokitWarning, SnapshotExistsError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _modules_in(folder: Path) -> dict[str, str]:
             name, suffix = os.path.splitext(entry)
             if suffix == ".py" and name != "__init__":
                 found[name] = entry
-            elif entry.isidentifier() and entry != "__pycache__" and (folder / entry).is_dir():
+            elif entry.isidentifier() and entry != "__pycache__" and locate.has_source(str(folder / entry)):
                 found[entry] = entry
     return found
 
@@ -134,9 +134,12 @@ def package_name(folder: Path) -> str | None:
 
 def _is_snapshot_alone(folder: Path, modules: dict[str, str]) -> bool:
     try:
-        return set(os.listdir(folder)) <= {*modules.values(), "__init__.py", "__pycache__"}
+        entries = set(os.listdir(folder))
     except FileNotFoundError:
         return True
+    if entries and ("__init__.py" not in entries or package_name(folder) is not None):
+        return False
+    return entries <= {*modules.values(), "__init__.py", "__pycache__"}
 
 
 def _take_over(old: Path, new: Path, names: set[str]) -> None:
@@ -165,8 +168,11 @@ def _place(new: Path, target: Path, replaced: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Keep other processes of this user from writing the same snapshot."""
+    """Keep other processes of this user from writing the same snapshot, where there is a place for a lock."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()[:16]
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    with FileLock(Path(tempfile.gettempdir()) / f"reprokit-{user}-{key}.lock"):
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            locks = Path(platformdirs.user_cache_dir("reprokit")) / "locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(locks / f"{key}.lock"))
         yield

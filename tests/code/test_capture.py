@@ -307,10 +307,13 @@ def test_other_things_in_the_folder_stay(write, tmp_path):
 
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "model.bin").write_bytes(b"big")
+    (tmp_path / "results" / "outputs").mkdir()
     inode = (tmp_path / "results").stat().st_ino
     for _ in range(2):
         path = snapshot.capture(pack, tmp_path / "results", overwrite=True)
     assert (path / "model.bin").read_bytes() == b"big"
+    assert (path / "outputs").is_dir()
+    assert "outputs" not in (path / "__init__.py").read_text()
     assert (tmp_path / "results").stat().st_ino == inode
     assert (path / "pack" / "core.py").exists()
 

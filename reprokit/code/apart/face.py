@@ -31,10 +31,10 @@ class Face(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         tree: Tree = self.__dict__["__reprokit_tree__"]
-        if name.startswith("__") or name not in tree.tops():
-            known = ", ".join(tree.tops()) if not name.startswith("__") else ""
-            raise AttributeError(f"{tree.label} has no module {name!r}{'; it has ' + known if known else ''}")
-        return tree.submodule(name)
+        if not name.startswith("__") and tree.has(name):
+            return tree.submodule(name)
+        known = ", ".join(tree.tops()) if not name.startswith("__") else ""
+        raise AttributeError(f"{tree.label} has no module {name!r}{'; it has ' + known if known else ''}")
 
     def __dir__(self) -> list[str]:
         return sorted({*vars(self), *self.__reprokit_tree__.tops()})
@@ -92,14 +92,14 @@ def open_tree(
         finder.trees[prefix] = tree
         sys.modules[prefix] = face
         finder.stay_first()
-        if loader is not None:
-            try:
-                face.__dict__["__builtins__"] = tree.builtins
-                loader.exec_module(face)
-            except BaseException:
-                del sys.modules[prefix], finder.trees[prefix]
-                raise
-        return face
+    if loader is not None:
+        try:
+            face.__dict__["__builtins__"] = tree.builtins
+            loader.exec_module(face)
+        except BaseException:
+            del sys.modules[prefix], finder.trees[prefix]
+            raise
+    return face
 
 
 def check_name(name: str, folder: str) -> None:

@@ -65,6 +65,10 @@ class Layout:
         except KeyError:
             return self._own.setdefault(top, self._is_own(top))
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a module of this name right below the root module."""
+        return self.locator.look(name, self.roots) is not None if self.package else self.owns(name)
+
     def tops(self) -> list[str]:
         """List the modules right below the root module."""
         names = {entry.partition(".")[0] for root in self.roots for entry in self.locator.listing(root)}

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 class _Block(NamedTuple):
     tree: Tree
-    globals: dict[str, Any]
-    outer: tuple[_Block, ...]
+    globals: dict[str, Any]  # of the module that the block is in
     token: list[Token[tuple[_Block, ...]]]
 
 
@@ -43,7 +42,7 @@ def enter(tree: Tree, frame: FrameType | None) -> None:
     while frame is not None and frame.f_back is not None and frame.f_globals.get("__name__") in _THROUGH:
         frame = frame.f_back
     blocks = _blocks.get()
-    block = _Block(tree, frame.f_globals if frame is not None else {}, blocks, [])
+    block = _Block(tree, frame.f_globals if frame is not None else {}, [])
     block.token.append(_blocks.set((*blocks, block)))
     _install()
 
