@@ -169,7 +169,9 @@ class SnapshotExistsError(ReprokitError, RuntimeError):
 
     def __str__(self) -> str:
         path, modules = self.args
-        return f"{path}: holds {', '.join(modules)} already; pass overwrite=True to replace it, or choose another folder"
+        return (
+            f"{path}: holds {', '.join(modules)} already; pass overwrite=True to replace it, or choose another folder"
+        )
 
 
 class ImportApartError(ReprokitError, ImportError):

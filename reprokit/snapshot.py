@@ -109,7 +109,13 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> ModuleType:
     if name is None:
         faces.check_name(called, place)
     face = faces.open_tree(
-        prefix, place, [place], f"the snapshot {place}", known, package=snapshot_folder.package_name(Path(place)), run_init=True
+        prefix,
+        place,
+        [place],
+        f"the snapshot {place}",
+        known,
+        package=snapshot_folder.package_name(Path(place)),
+        run_init=True,
     )
     faces.name_tree(face, called)
     return face
