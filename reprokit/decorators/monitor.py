@@ -23,6 +23,7 @@ def monitor(function: F, /) -> F: ...
 def monitor(
     *,
     items: str | Iterable[str] = (),
+    include_args: bool = False,
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
@@ -37,6 +38,7 @@ def monitor(
     /,
     *,
     items: str | Iterable[str] = (),
+    include_args: bool = False,
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
@@ -51,8 +53,10 @@ def monitor(
     items
         Names of ``[monitor.item.<name>.files]`` tables in the settings; their files are hashed, copied or moved into the
         run folder afterwards.
-    include_return_value
-        Whether the return value is kept (what JSON cannot hold, as a description).
+    include_args, include_return_value
+        Whether arguments and return value are kept: in JSON as far as that holds them, and exactly as archives ``args``
+        and ``return_value`` in the run's folder (`reprokit.archive.Archive.load` reads them back).  What no archive can
+        hold is told as a fault.
     capture_output
         Whether what the function prints is kept as well; it still appears.
     captures
@@ -68,6 +72,7 @@ def monitor(
     plan = Plan(
         monitor=MonitorSpec(
             items=(items,) if isinstance(items, str) else tuple(items),
+            include_args=include_args,
             include_return_value=include_return_value,
             capture_output=capture_output,
             captures=tuple(captures),

@@ -250,6 +250,7 @@ class PreRunInfo(Record, frozen=True, kw_only=True):
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     inexact: list[str] = []  # arguments that JSON does not hold exactly: "args[0]", "kwargs['x']"
+    args_archive: str | None = None  # in the run's folder, when asked for
     process: ProcessId
     argv: list[str] = []  # command line of the process, redacted
     config_hash: str
@@ -271,6 +272,7 @@ class PostRunInfo(Record, frozen=True, kw_only=True):
     run_time: str  # ISO 8601 duration
     files: dict[str, FileInfo | None] = {}
     return_value: Any = None
+    return_archive: str | None = None  # in the run's folder, when asked for
     exception_info: ExceptionInfo | None = None
     stdout: str | None = None
     stderr: str | None = None
@@ -325,6 +327,7 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     inexact: list[str] = []
+    args_archive: str | None = None
     config: Any = None
     config_hash: str | None = None
     commit: str | None = None
@@ -337,6 +340,7 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     values: dict[str, Any] = {}
     series: dict[str, list[list[Any]]] = {}
     return_value: Any = None
+    return_archive: str | None = None
     stdout: str | None = None
     stderr: str | None = None
     exception_info: ExceptionInfo | None = None

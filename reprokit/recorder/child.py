@@ -97,6 +97,7 @@ class ChildRun(OpenRun):
                         args=call.args,
                         kwargs=call.kwargs,
                         inexact=call.inexact,
+                        args_archive=self.keep_args(f"run_{context.run_id[:8]}_"),
                         config=config,
                         config_hash=context.config_hash,
                         commit=context.commit,
@@ -145,6 +146,9 @@ class ChildRun(OpenRun):
                     values=context.values,
                     series=context.series,
                     return_value=self.describe(context, "return_value", result) if keep_value else None,
+                    return_archive=self.keep_return_value(result, f"run_{context.run_id[:8]}_")
+                    if status == "complete"
+                    else None,
                     stdout=stdout,
                     stderr=stderr,
                     exception_info=self.exception_info(error),

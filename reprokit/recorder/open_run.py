@@ -128,6 +128,25 @@ class OpenRun:
         plain, _ = arguments.describe(value)
         return self.trunk.project.redactor.value(name, plain)[0]
 
+    def keep_args(self, prefix: str) -> str | None:
+        """Archive the arguments, when the decorator asks for it; give the archive's name in the run's folder."""
+        monitor, folder = self.plan.monitor, self.trunk.folder
+        if monitor is None or not monitor.include_args or folder is None or self.subject.kind != "function":
+            return None
+        from reprokit.recorder import kept_values
+
+        owner = self.trunk.project
+        return kept_values.keep_args(*self._original, self.subject, folder.path, prefix, owner.redactor, self.faults)
+
+    def keep_return_value(self, result: Any, prefix: str) -> str | None:
+        """Archive the return value, when the decorator asks for it; give the archive's name in the run's folder."""
+        monitor, folder = self.plan.monitor, self.trunk.folder
+        if monitor is None or not monitor.include_return_value or folder is None:
+            return None
+        from reprokit.recorder import kept_values
+
+        return kept_values.keep_return_value(result, folder.path, prefix, self.trunk.project.redactor, self.faults)
+
     # --- what is printed -------------------------------------------------------------------------------------------
 
     def start_output(self, folder: Path, prefix: str) -> None:

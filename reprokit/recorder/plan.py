@@ -40,6 +40,7 @@ class MonitorSpec(NamedTuple):
     """One ``@monitor``."""
 
     items: tuple[str, ...] = ()
+    include_args: bool = False
     include_return_value: bool = False
     capture_output: bool = False
     captures: tuple[Capture, ...] = ()

@@ -100,6 +100,7 @@ class RootRun(OpenRun):
         )
         self.context.artifacts.extend(opened.expected)
         self.executed: list[str] | None = None  # a command with its artifacts tagged
+        self._args_archive: str | None = None
         self._written: set[str] = set()
         self._resources = host.resources_before()  # once more when the function is called
 
@@ -123,6 +124,7 @@ class RootRun(OpenRun):
                 snapshot = self.facts.tree(self.plan.snapshot)
                 self.context.snapshot = snapshot.digest
         if trunk.folder is not None:
+            self._args_archive = self.keep_args("")
             self._write_documents(trunk.folder, snapshot)
             with faults.at("the journal"):
                 self._journal("open")
@@ -208,6 +210,7 @@ class RootRun(OpenRun):
             args=owner.redactor.argv(self.executed)[0] if self.executed else call.args,
             kwargs=call.kwargs,
             inexact=call.inexact,
+            args_archive=self._args_archive,
             process=owner.process,
             argv=owner.argv,
             config_hash=context.config_hash,
@@ -273,6 +276,7 @@ class RootRun(OpenRun):
             run_time=duration(elapsed),
             files=kept,
             return_value=value,
+            return_archive=self.keep_return_value(result, "") if status == "complete" else None,
             exception_info=self.exception_info(error),
             stdout=stdout,
             stderr=stderr,

@@ -1,0 +1,56 @@
+"""Arguments and return values as archives in the run's folder, when the decorator asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reprokit.model.redact import Redactor
+    from reprokit.recorder.faults import Faults
+    from reprokit.recorder.plan import Subject
+
+ARGS, RETURN_VALUE = "args", "return_value"
+_LARGE = 100  # elements from which an array goes to a data file
+
+
+def keep_args(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    subject: Subject,
+    folder: Path,
+    prefix: str,
+    redactor: Redactor,
+    faults: Faults,
+) -> str | None:
+    """Archive the arguments of a call as ``args`` and ``kwargs``; give the archive's name.
+
+    An argument that is a secret by its name is left out, as None or altogether.
+    """
+    names = {index: name for name, index in subject.positions.items()}
+    shown = tuple(None if redactor.is_secret_name(names.get(n, "")) else value for n, value in enumerate(args))
+    named = {name: value for name, value in kwargs.items() if not redactor.is_secret_name(name)}
+    return _keep({"args": shown, "kwargs": named}, folder, prefix + ARGS, "the arguments", redactor, faults)
+
+
+def keep_return_value(result: Any, folder: Path, prefix: str, redactor: Redactor, faults: Faults) -> str | None:
+    """Archive a return value as ``value``; give the archive's name.  None needs no archive."""
+    if result is None:
+        return None
+    return _keep({"value": result}, folder, prefix + RETURN_VALUE, "the return value", redactor, faults)
+
+
+def _keep(items: dict[str, Any], folder: Path, name: str, what: str, redactor: Redactor, faults: Faults) -> str | None:
+    from reprokit.archive import Archive
+
+    with faults.at(what):
+        archive = Archive(array_threshold=_LARGE)
+        archive.insert(**items)
+        source = str(archive)
+        if redactor.text(source)[0] != source:
+            faults.add(what, "what looks like a secret is in it, so no archive was made")
+            return None
+        archive.save(folder, name)
+        return name
+    return None
