@@ -9,8 +9,13 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-#: sqlalchemy and alembic are what mlflow-skinny needs for its sqlite store.
-PEERS = ("capsula==0.8.0", "sacred", "mlflow-skinny", "sqlalchemy", "alembic", "joblib")
+#: sqlalchemy and alembic are what mlflow-skinny needs for its sqlite store; persist fails with NumPy 2.
+PEERS = (
+    "capsula==0.8.0", "sacred", "mlflow-skinny", "sqlalchemy", "alembic", "joblib", "persist==3.2.1", "numpy<2", "h5py",
+)  # fmt: skip
+
+#: What the rows about archives store, and store it with, in the process that is measured.
+BESIDE = ("numpy", "pandas", "h5py", "joblib")
 
 #: What neither side should be slowed by: telemetry, log lines, pip's look at its own version.
 QUIET = {
@@ -68,9 +73,9 @@ def peers(cache: Path) -> Environment:
 
 
 def reprokit(cache: Path) -> Environment:
-    """This checkout, installed as a user installs it: not editable, with its own dependencies only."""
+    """This checkout, installed as a user installs it: not editable, with its own dependencies and `BESIDE` only."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     environment = Environment(cache / f"reprokit-{version}")
-    environment.install(str(CHECKOUT))
+    environment.install(str(CHECKOUT), *BESIDE)
     environment.install(str(CHECKOUT), options=("--no-deps", "--force-reinstall"))  # the version may be the same
     return environment
