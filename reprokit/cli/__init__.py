@@ -12,6 +12,7 @@ from reprokit._version import __version__
 from reprokit.errors import ReprokitError
 
 _COMMANDS = {
+    "archive": "Show what archives hold.",
     "capture": "Record code and environment as they are now.",
     "init": "Make reprokit.toml and the vault.",
     "monitor": "Run a command and record it.",

@@ -18,6 +18,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ def of(
     local: Iterable[str] = (),
     depends: Iterable[object] = (),
     owner: type | None = None,
+    cache: Path | None = None,
 ) -> ClosureInfo:
     """Give the closure of a function.
 
@@ -55,9 +57,11 @@ def of(
     depends
         What else the function depends on and no reader of its source can see: functions, classes, modules, names as
         ``"pkg.mod:name"`` or ``"pkg.mod"``, or files (`pathlib.Path`), which count by content.
-
     owner
         The class of the instance that a method is going to be called on, when `function` is the plain function.
+    cache
+        A folder where what source files say is kept between processes, so that they need not be parsed again; the
+        closure is the same with and without.  It may be removed at any time.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def of(
     known = _known.get(key)
     if known is not None and known[2].holds():
         return known[1]
-    found, watch = _walk(subject, owner, root, local, depends)
+    found, watch = _walk(subject, owner, root, local, depends, cache)
     with _writing:
         if len(_known) >= _KEPT:
             del _known[next(iter(_known))]
@@ -82,13 +86,19 @@ def of(
 
 
 def _walk(
-    function: Any, owner: type | None, root: Path, local: tuple[str, ...], depends: tuple[object, ...]
+    function: Any,
+    owner: type | None,
+    root: Path,
+    local: tuple[str, ...],
+    depends: tuple[object, ...],
+    cache: Path | None,
 ) -> tuple[ClosureInfo, Watch]:
-    from reprokit.code.reach import definitions, installed
+    from reprokit.code.reach import installed
+    from reprokit.code.reach.labels import of_texts
     from reprokit.code.reach.modules import Modules, stamp_of
     from reprokit.code.reach.walk import Reach
 
-    reach = Reach(Modules(root, local))
+    reach = Reach(Modules(root, local, cache))
     files: dict[str, Any] = {}
     edges = [_subject(reach, function, owner)]
     reach.run()
@@ -104,20 +114,18 @@ def _walk(
             edges.append(_depends(reach, one, function))
     reach.run()
     packages, unknown = installed.versions(reach.foreign)
-    said = [f"{label}={reach.parts[label]}" for label in sorted(reach.parts)]
+    parts = dict(sorted(reach.parts.items()))
+    said = [f"{label}={part}" for label, part in parts.items()]
     said += [f"{package}=={version}" for package, version in packages.items()]
     closure = ClosureInfo(
         function=name,
-        digest=digest.of_parts(
-            "reprokit/closure/1", *(one.encode("utf-8", "surrogatepass") for one in (*edges, *said))
-        ),
-        parts={label: reach.parts[label] for label in sorted(reach.parts)},
-        kinds={label: reach.kinds[label] for label in sorted(reach.kinds) if label in reach.parts},
+        digest=of_texts("reprokit/closure/1", [*edges, *said]),
+        parts=parts,
+        kinds={label: kind for label, kind in sorted(reach.kinds.items()) if label in parts},
         packages=packages,
         unknown=sorted({*reach.unknown, *unknown}),
     )
     files.update(reach.modules.files)
-    definitions.release()
     return closure, Watch(reach, files)
 
 
@@ -146,29 +154,32 @@ class Watch:
     """What a closure was read from, so that it can be told quickly whether that still holds."""
 
     def __init__(self, reach: Reach, files: dict[str, Any]) -> None:
-        from reprokit.code.reach.modules import MISSING
+        from reprokit.code.reach.values import MISSING
 
-        unique = {(id(space), name): (space, name, value) for space, name, value in reach.modules.bindings}
-        present: dict[int, tuple[dict[Any, Any], list[str], list[Any]]] = {}
-        for space, name, value in unique.values():
-            if value is not MISSING:
-                _, names, values = present.setdefault(id(space), (space, [], []))
-                names.append(name)
-                values.append(value)
-        self._present = [(s, operator.itemgetter(*n, *n[:1]), (*v, *v[:1])) for s, n, v in present.values()]
-        self._absent = [(space, name) for space, name, value in unique.values() if value is MISSING]
+        self._spaces, self._getters, self._values, self._absent = [], [], [], []
+        for space, looked in reach.modules.looked.values():
+            found = {name: value for name, value in looked.items() if value is not MISSING}
+            self._absent += [(space, name) for name in looked if name not in found]
+            if found:
+                names, values = [*found], [*found.values()]  # the first twice: of one name, no tuple would be given
+                self._spaces.append(space)
+                self._getters.append(operator.itemgetter(*names, *names[:1]))
+                self._values += [*values, *values[:1]]
         self._functions = list(dict.fromkeys(reach.functions))
         self._codes = list(map(_CODE, self._functions))
         self._defaults = list(map(_DEFAULTS, self._functions))
         # Few functions have the following; that the others still have none is told without a step of Python for each.
-        self._without_keywords = [one for one in self._functions if not one.__kwdefaults__]
-        self._keywords = [(one, dict(one.__kwdefaults__)) for one in self._functions if one.__kwdefaults__]
-        self._without_state = [one for one in self._functions if not vars(one)]
-        self._states = [(one, dict(vars(one))) for one in self._functions if vars(one)]
+        # Without keyword-only parameters, defaults for them mean nothing.
+        keywords = [one for one in self._functions if one.__code__.co_kwonlyargcount]
+        self._without_keywords = [one for one in keywords if not one.__kwdefaults__]
+        self._keywords = [(one, dict(one.__kwdefaults__)) for one in keywords if one.__kwdefaults__]
+        states = list(map(_STATE, self._functions))
+        self._states = [(one, dict(held)) for one, held in zip(self._functions, states, strict=True) if held]
+        self._without_state = [one for one in self._functions if not vars(one)] if self._states else self._functions
         self._classes = [(value, list(vars(value).values())) for value in reach.classes]
         self._cells = list(reach.cells)
         self._files = list(files.items())
-        self._labels = reach.labels
+        self._labels, self._labelled = reach.labels, reach.labelled
         self._outside = reach.outside
         self._roots = reach.modules.roots
         self._mutable = []
@@ -180,9 +191,13 @@ class Watch:
         """Tell whether all is as it was: names, code, defaults, classes, closures' cells, and values."""
         try:
             return (
-                all(all(map(operator.is_, get(space), values)) for space, get, values in self._present)
+                all(
+                    map(
+                        operator.is_, chain.from_iterable(map(operator.call, self._getters, self._spaces)), self._values
+                    )
+                )
                 and not any(name in space for space, name in self._absent)
-                and all(map(operator.is_, map(_CODE, self._functions), self._codes))
+                and list(map(_CODE, self._functions)) == self._codes  # the same or equal, which do the same
                 and all(map(operator.is_, map(_DEFAULTS, self._functions), self._defaults))
                 and not any(map(_KEYWORDS, self._without_keywords))
                 and not any(map(_STATE, self._without_state))
@@ -208,13 +223,13 @@ class Watch:
 
         known = self._labels.get(id(value))
         if known is not None:
-            return known[0]
+            return known
         if is_own(value):
             inner = unwrapped(value)
             return OWN if inner is value else self._link(inner)
         if id(type(value)) in self._outside:
             return None
-        return self._labels[id(type(value))][0]
+        return self._labels[id(type(value))]
 
 
 _CODE = operator.attrgetter("__code__")

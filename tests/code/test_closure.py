@@ -241,6 +241,11 @@ EDITS = [
      ("app.py", "return 1", "return 2"), "helper app:h"),
     ("two of one factory", app("def make(n):\n    def inner(): return n\n    return inner\na, b = make(1), make(2)\ndef main(): return a() - b()\n"),
      ("app.py", "make(1), make(2)", "make(2), make(1)"), "app:make.<locals>.inner"),
+    ("one of two of one factory", app("def make(n):\n    def inner(): return n\n    return inner\na, b = make(1), make(2)\ndef main(): return a() - b()\n"),
+     ("app.py", "make(2)", "make(3)"), "app:make.<locals>.inner#2"),
+    ("another name of a module that is imported in a function", app("def main():\n    import lib\n    return lib.h()\n", lib="def h(): return 1\ndef g(): return 1\n"),
+     ("lib.py", "def g(): return 1", "def g(): return 2"), None),
+    ("set of names in a function", app("def h(x): return x in {'a', 'b', 'c'}\ndef main(x): return h(x)\n"), ("app.py", "'c'", "'d'"), "helper app:h changed"),
     ("partial", app("import functools\ndef h(x, y): return x + y\nadd = functools.partial(h, 1)\ndef main(): return add(1)\n"),
      ("app.py", "x + y", "x - y"), "helper app:h"),
     ("argument of a partial", app("import functools\ndef h(x, y): return x + y\nadd = functools.partial(h, 1)\ndef main(): return add(1)\n"),
@@ -499,6 +504,21 @@ def test_what_cannot_be_followed_is_said(place, files, sentence):
     assert [said for said in place.closure(files).unknown if sentence in said]
 
 
+def test_what_is_unknown_is_said_of_each_line(place):
+    text = "import lib\ndef h(): return lib.gone()\ndef main():\n    nowhere()\n    return h(), lib.gone, other()\ndef other():\n    return nowhere\n"
+    found = place.closure(app(text, lib=""))
+    assert found.unknown == [
+        "app.py:2: lib has no gone yet", "app.py:4: the name nowhere is bound nowhere yet",
+        "app.py:5: lib has no gone yet", "app.py:7: the name nowhere is bound nowhere yet",
+    ]  # fmt: skip
+
+
+def test_names_with_dots_and_spaces_are_names(place):
+    text = "import lib\ndef main(): return getattr(lib, 'a.b'), getattr(lib, 'a b'), getattr(lib, '')\n"
+    found = place.closure(app(text, lib="class a: b = 1\n"))
+    assert found.unknown == [f"app.py:2: lib has no {name} yet" for name in ("", "a b", "a.b")]
+
+
 KNOWN = [
     ("callable argument", app("def main(f): return f()\n")),
     ("getattr on self", app("class A:\n    def main(self, n): return getattr(self, f'on_{n}')()\nmain = A.main\n")),
@@ -725,15 +745,17 @@ def test_the_digest_is_the_same_in_every_version_of_python(place):
     assert place.closure(WIDE).digest == WIDE_DIGEST
 
 
-def test_trees_are_let_go_and_made_again(place, monkeypatch):
-    from reprokit.code.reach import definitions
+def test_no_syntax_tree_stays_in_memory(place):
+    import ast
+    import gc
 
-    first = place.closure(PROJECT)
-    monkeypatch.setattr(definitions, "_KEPT", 0)
-    root = place.write(PROJECT)
-    assert place.at(root, "app:unrelated").parts.keys() == {"app:unrelated"}
-    assert not definitions._parsed
-    assert place.at(root) == first
+    def trees():
+        gc.collect()
+        return sum(isinstance(one, ast.AST) for one in gc.get_objects())
+
+    before = trees()
+    place.closure(PROJECT)
+    assert trees() <= before
 
 
 DIGEST = "sha256:27df7ccd39e45512962e215453074da25554b504c5cd4d07a682f5215a911e5d"

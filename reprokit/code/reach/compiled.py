@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
+import operator
 import sys
 from types import CodeType
 from typing import Any
 
 from reprokit.code.reach.scopes import Dynamic, Use, is_dynamic
+
+_FORMAT = 2  # of marshal: without references between parts, which depend on who else holds these
+_FIELDS = operator.attrgetter(
+    "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_flags", "co_argcount", "co_kwonlyargcount",
+    "co_posonlyargcount", "co_exceptiontable",
+)  # fmt: skip
+_PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None), type(...)})
+
+
+def digest_of(code: CodeType) -> str:
+    """Digest what a code object does, wherever in a file it stands; for one build of Python."""
+    try:
+        return hashlib.sha256(marshal.dumps(_doing(code), _FORMAT)).hexdigest()
+    except ValueError:  # a constant that has no such form, which only code that was made by hand holds
+        return ""
+
+
+def _doing(code: CodeType) -> tuple[Any, ...]:
+    consts: Any = code.co_consts
+    if not _PLAIN.issuperset(map(type, consts)):
+        consts = tuple(map(_item, consts))
+    return *_FIELDS(code), consts
+
+
+def _item(value: Any) -> Any:
+    """Write a constant that is no plain value as one; no other constant is written as a list."""
+    kind = type(value)
+    if kind is CodeType:
+        return ["code", *_doing(value)]
+    if kind is tuple:
+        return tuple(map(_item, value))
+    if kind is slice:  # CPython 3.14
+        return ["slice", *map(_item, (value.start, value.stop, value.step))]
+    return value  # marshal itself puts the items of a set in order (CPython 3.11)
 
 
 def of_code(code: CodeType) -> tuple[str, list[Use], list[Dynamic]]:

@@ -1,80 +1,38 @@
-"""What can be read off a statement without running it, and off a code object without its source."""
+"""Where names come from, and what the source says of the values of constants."""
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
 from typing import TYPE_CHECKING, Any
 
-from reprokit.code.reach.modules import MISSING
-from reprokit.code.reach.scopes import Import
+from reprokit.code.reach import expressions
+from reprokit.code.reach.values import MISSING
 
 if TYPE_CHECKING:
     from reprokit.code.reach.definitions import Text
+    from reprokit.code.reach.facts import Expression
     from reprokit.code.reach.modules import Module, Modules
 
-_DEEPEST = 20
-_LARGEST = 10_000  # bits of a number, or items of a text, that a source may make by arithmetic
-
-_BINARY: dict[type, Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitOr: operator.or_,
-    ast.BitAnd: operator.and_,
-    ast.BitXor: operator.xor,
-}
-_UNARY: dict[type, Any] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Invert: operator.invert,
-    ast.Not: operator.not_,
-}
-_NUMBERS = (int, float, complex)
+ASSIGNMENTS = frozenset({"assign", "annotated"})
 
 
-def evaluate(expression: Any, module: Module, modules: Modules, depth: int = 0) -> Any:
-    """Give the value of literals, arithmetic on them, and constants made of them; `MISSING` for all else."""
-    kind = type(expression)
-    if kind is ast.Constant:
-        return expression.value
-    if depth > _DEEPEST:
+def says(expression: Expression, value: Any, text: Text, module: Module, modules: Modules) -> bool:
+    """Tell whether an expression of a text says that a value is what it is."""
+    if not expression.digest:
+        said = _value(expression, text, module, modules, 0)
+        if said is MISSING:
+            return False
+        expected = expressions.digest_of(said)
+    else:
+        expected = expression.digest
+    return expected is not None and expressions.digest_of(value) == expected
+
+
+def _value(expression: Expression, text: Text, module: Module, modules: Modules, depth: int) -> Any:
+    tree = text.tree(expression)
+    if tree is None:
         return MISSING
-    if kind is ast.Name:
-        return _of_name(expression.id, module, modules, depth)
-    if kind in {ast.Tuple, ast.List, ast.Set}:
-        items = [evaluate(item, module, modules, depth + 1) for item in expression.elts]
-        made: Any = {ast.Tuple: tuple, ast.List: list, ast.Set: set}[kind]
-        return MISSING if any(item is MISSING for item in items) else _tried(made, items)
-    if kind is ast.Dict:
-        keys = [MISSING if key is None else evaluate(key, module, modules, depth + 1) for key in expression.keys]
-        items = [evaluate(item, module, modules, depth + 1) for item in expression.values]
-        if any(item is MISSING for item in (*keys, *items)):
-            return MISSING
-        return _tried(lambda: dict(zip(keys, items, strict=True)))
-    if kind is ast.UnaryOp:
-        value = evaluate(expression.operand, module, modules, depth + 1)
-        return _tried(_UNARY[type(expression.op)], value) if isinstance(value, _NUMBERS) else MISSING
-    if kind is ast.BinOp and type(expression.op) in _BINARY:
-        left = evaluate(expression.left, module, modules, depth + 1)
-        right = evaluate(expression.right, module, modules, depth + 1)
-        small = all(
-            isinstance(v, _NUMBERS) and (not isinstance(v, int) or v.bit_length() < _LARGEST) for v in (left, right)
-        )
-        text = isinstance(left, str) and isinstance(right, str) and isinstance(expression.op, ast.Add)
-        return _tried(_BINARY[type(expression.op)], left, right) if small or text else MISSING
-    return MISSING
-
-
-def _tried(function: Any, *args: Any) -> Any:
-    try:
-        return function(*args)
-    except (TypeError, ValueError, ArithmeticError):
-        return MISSING
+    return expressions.evaluate(tree, lambda name, at: _of_name(name, module, modules, at), depth)
 
 
 def _of_name(name: str, module: Module, modules: Modules, depth: int) -> Any:
@@ -82,16 +40,14 @@ def _of_name(name: str, module: Module, modules: Modules, depth: int) -> Any:
     if isinstance(found, str):
         return MISSING
     home, name = found
-    statements = home.statements(name)
     text = home.text
-    if len(statements) != 1 or text is None or text.shapes(name):
+    said = text.name(name) if text is not None else None
+    if text is None or said is None or len(said.bound) != 1 or said.shapes:
         return MISSING
-    (statement,) = statements
-    if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
-        return evaluate(statement.value, home, modules, depth + 1)
-    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        return evaluate(statement.value, home, modules, depth + 1)
-    return MISSING
+    (statement,) = said.bound
+    if statement.kind not in ASSIGNMENTS or statement.names != "all" or statement.expression is None:
+        return MISSING
+    return _value(statement.expression, text, home, modules, depth + 1)
 
 
 def origin(module: Module, name: str, modules: Modules) -> tuple[Module, str] | str:
@@ -105,39 +61,38 @@ def origin(module: Module, name: str, modules: Modules) -> tuple[Module, str] | 
     """
     seen = set()
     while (module.name, name) not in seen:
+        statements = module.bindings(name)
+        source = statements[0].origin if len(statements) == 1 else None
+        if source is None:
+            if statements or (star := _star(module, name, modules)) is None:
+                break
+            if not star.local:
+                return f"{star.name}:{name}"
+            seen.add((module.name, name))
+            module = star
+            continue
         seen.add((module.name, name))
-        statements = module.statements(name)
-        statement: Any = statements[0] if len(statements) == 1 else None
-        if isinstance(statement, ast.ImportFrom):
-            alias = next(one for one in statement.names if (one.asname or one.name) == name)
-            target = modules.imported(module, Import(statement.level, statement.module or "", None))
-            if target is None:
-                return module, name
-            if not target.local:
-                return f"{target.name}:{alias.name}"
-            if not _binds(target, alias.name, modules):
-                inside = modules.find(f"{target.name}.{alias.name}", module)
-                if inside is not None:
-                    return (inside, "") if inside.local else f"{inside.name}:"
-            module, name = target, alias.name
-        elif isinstance(statement, ast.Import):
-            alias = next(one for one in statement.names if (one.asname or one.name.partition(".")[0]) == name)
-            target = modules.find(alias.name if alias.asname else name, module)
+        if source.name is None:
+            target = modules.find(source.module, module)
             if target is None:
                 return module, name
             return (target, "") if target.local else f"{target.name}:"
-        elif not statements and (star := _star(module, name, modules)) is not None:
-            if not star.local:
-                return f"{star.name}:{name}"
-            module = star
-        else:
-            break
+        target = modules.imported(module, source)
+        if target is None:
+            return module, name
+        if not target.local:
+            return f"{target.name}:{source.name}"
+        if not _binds(target, source.name, modules):
+            inside = modules.find(f"{target.name}.{source.name}", module)
+            if inside is not None:
+                return (inside, "") if inside.local else f"{inside.name}:"
+        module, name = target, source.name
     return module, name
 
 
 def _star(module: Module, name: str, modules: Modules) -> Module | None:
-    for statement in reversed(module.text.stars() if module.text is not None else []):
-        target = modules.imported(module, Import(statement.level, statement.module or "", None))
+    for statement in reversed(module.text.stars if module.text is not None else ()):
+        target = modules.imported(module, statement)
         if target is not None and target is not module and _binds(target, name, modules):
             return target
     return None
@@ -146,7 +101,7 @@ def _star(module: Module, name: str, modules: Modules) -> Module | None:
 def _binds(module: Module, name: str, modules: Modules) -> bool:
     if module.space is not None:
         return name in module.space
-    return bool(module.statements(name)) or _star(module, name, modules) is not None
+    return bool(module.bindings(name)) or _star(module, name, modules) is not None
 
 
 def is_rebound(text: Text, name: str) -> bool:
@@ -157,21 +112,5 @@ def is_rebound(text: Text, name: str) -> bool:
 
 def is_import(text: Text | None, name: str) -> bool:
     """Tell whether a name is bound by import statements alone."""
-    statements = text.bindings(name) if text is not None else []
-    return bool(statements) and all(isinstance(one, (ast.Import, ast.ImportFrom)) for one in statements)
-
-
-def is_bare(statement: ast.stmt) -> bool:
-    """Tell whether a statement calls a plain name."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Call)
-        and isinstance(statement.value.func, ast.Name)
-    )
-
-
-def root_of(node: ast.AST) -> str | None:
-    """The name that an expression starts with."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call, ast.Expr)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
+    statements = text.bindings(name) if text is not None else ()
+    return bool(statements) and all(one.kind == "import" for one in statements)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections import deque
@@ -10,12 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.code import PREFIX
 from reprokit.code.reach import constants
-from reprokit.code.reach.modules import MISSING, OWN, Module, Modules, is_own, unwrapped
+from reprokit.code.reach.modules import OWN, Module, Modules, is_own, unwrapped
 from reprokit.code.reach.values import ATOMS, LOCAL, Describer, is_fixed
 from reprokit.model import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from reprokit.code.reach.definitions import Text
+    from reprokit.code.reach.facts import Expression
+
+
+_SHORT = 128  # characters; below that, the eight bytes of a length are ASCII
+_SIZES = [size.to_bytes(8, "big").decode() for size in range(_SHORT)]
+
+
+def of_texts(kind: str, texts: list[str]) -> str:
+    """Digest texts under a kind as `reprokit.model.digest.of_parts` does, in one go."""
+    texts = [kind, *texts]
+    try:
+        said = "".join([part for text in texts for part in (_SIZES[len(text)], text)])
+    except IndexError:  # a longer one
+        said = "\x80"
+    if said.isascii():
+        return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+    first, *rest = (text.encode("utf-8", "surrogatepass") for text in texts)
+    return digest.of_parts(first.decode(), *rest)
 
 
 class Labels:
@@ -31,7 +50,8 @@ class Labels:
         self.classes: list[type] = []
         self.cells: list[Any] = []
         self.mutable: list[tuple[Any, str]] = []  # values that may change in place, and what they are now
-        self.labels: dict[int, tuple[str, Any]] = {}
+        self.labels: dict[int, str] = {}
+        self.labelled: list[Any] = []  # keeps them, and so their ids
         self.outside: dict[int, type] = {}  # types of objects that are not local
         self._numbers: dict[str, int] = {}
         self.taken: dict[Any, str] = {}  # labels of what has no object: constants, modules, unloaded definitions
@@ -58,13 +78,13 @@ class Labels:
         """Name a function, class or module; local ones are followed.  Instances of local classes are named by these."""
         known = self.labels.get(id(value))
         if known is not None:
-            return known[0]
+            return known
         kind = type(value)
+        if kind is FunctionType:
+            return self.link_function(value)
         if is_own(value):
             inner = unwrapped(value)
             return OWN if inner is value else self.link(inner)
-        if kind is FunctionType:
-            return self.link_function(value)
         if issubclass(kind, ModuleType):
             return self.linked(value, f"module {self.module_of(value, use=True).shown}")
         if issubclass(kind, type):
@@ -75,22 +95,30 @@ class Labels:
         return None
 
     def linked(self, value: Any, text: str) -> str:
-        self.labels[id(value)] = (text, value)
+        self.labels[id(value)] = text
+        self.labelled.append(value)
         return text
 
     def link_function(self, value: FunctionType) -> str:
         module, local, text = self.modules.of_function(value)
+        if module.is_own:
+            return OWN
         if not local:
             self.note(module.name)
             return self.linked(value, f"{module.name}:{value.__code__.co_qualname}")
-        label = self.linked(value, LOCAL + self.new_label(f"{module.shown}:{value.__qualname__}", "function"))
-        self.later("function", (value, label[len(LOCAL) :], module, text))
-        return label
+        return self.link_local(value, module, text)
+
+    def link_local(self, value: FunctionType, module: Module, text: Text | None) -> str:
+        label = self.new_label(f"{module.shown}:{value.__qualname__}", "function")
+        self._pending.append(("function", (value, label, module, text)))
+        said = self.labels[id(value)] = LOCAL + label
+        self.labelled.append(value)
+        return said
 
     def link_class(self, value: type) -> str:
         known = self.labels.get(id(value))
         if known is not None:
-            return known[0]
+            return known
         module = self.module_of_class(value)
         if module is None or not module.local:
             self.note(value.__module__)
@@ -138,27 +166,23 @@ class Labels:
             if top not in sys.stdlib_module_names:
                 self.foreign[name if file else top] = file
 
-    def part(self, label: str, kind: str, form: str, edges: Iterable[str]) -> None:
-        said = (edge.encode("utf-8", "surrogatepass") for edge in edges)
-        self.parts[label] = digest.of_parts(f"reprokit/part/{kind}", form.encode(), *said)
+    def part(self, label: str, kind: str, form: str, edges: list[str]) -> None:
+        self.parts[label] = of_texts(f"reprokit/part/{kind}", [form, *edges])
 
-    def same(self, one: Any, other: Any) -> bool:
-        if type(one) in ATOMS or type(other) in ATOMS:
-            return type(one) is type(other) and ascii(one) == ascii(other)
-        plain = Describer(lambda _: None, ())
-        return plain.text(one) == plain.text(other) and not plain.opaque
-
-    def unless_said(self, value: Any, expression: Any, module: Module, where: str, opaque: bool = False) -> str:
+    def unless_said(
+        self, value: Any, said: Expression | None, text: Text | None, module: Module, where: str, opaque: bool = False
+    ) -> str:
         """Describe a value, unless it is what an expression of the source says."""
-        if expression is not None:
-            evaluated = constants.evaluate(expression, module, self.modules)
-            if evaluated is not MISSING and self.same(evaluated, value):
+        if said is not None and text is not None and constants.says(said, value, text, module, self.modules):
+            if type(value) not in ATOMS:
                 self.watch(value, None)
-                return ""
+            return ""
         return self.described(value, where, opaque)
 
     def described(self, value: Any, where: str, opaque: bool = False) -> str:
         """Describe a value; where its state cannot be seen and `opaque` does not allow that, it is unknown."""
+        if type(value) is FunctionType and (linked := self.link(value) or "").startswith(LOCAL):
+            return linked
         if type(value) in ATOMS:
             return Describer(self.link, self.modules.roots).text(value)
         writer = Describer(self.link, self.modules.roots)

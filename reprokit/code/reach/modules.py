@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.code import PREFIX
 from reprokit.code.reach import definitions
+from reprokit.code.reach.values import MISSING
 
 if TYPE_CHECKING:
-    import ast
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from reprokit.code.reach.definitions import Text
+    from reprokit.code.reach.facts import Binding
     from reprokit.code.reach.scopes import Chain, Import
 
 OWN = "reprokit"
-MISSING: Any = type("Missing", (), {})()
 _APART = re.compile(
     rf"{PREFIX}[0-9a-f]+(?:\.|\Z)"
 )  # what the loader puts before the names of a tree that is imported apart
@@ -29,6 +29,7 @@ _MAIN = ("__main__", "__mp_main__")
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _MARKS = ("pyvenv.cfg", "conda-meta")  # what lies in the top folder of an environment
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__))
+_DEFINED = ("function", "class")
 _KEPT = 5000
 
 _texts: dict[Any, tuple[Any, Text | None]] = {}
@@ -37,10 +38,17 @@ _texts: dict[Any, tuple[Any, Text | None]] = {}
 class Module:
     """A module as the closure sees it: its names, its source, and where it belongs."""
 
-    def __init__(self, name: str, space: dict[str, Any] | None, local: bool, spec: Any = None) -> None:
+    def __init__(
+        self, name: str, space: dict[str, Any] | None, local: bool, spec: Any = None, cache: Path | None = None
+    ) -> None:
         self.name = name
         self.space = space  # None while it is not loaded
         self.local = local
+        self.cache = cache
+        self.is_own = name.partition(".")[0] == OWN
+        self.is_counted = False  # what importing it runs
+        self.looked: dict[str, Any] = {}  # names that were looked up in it, and what was found
+        self.seen: dict[str, str] = {}  # what the names that its functions use lead to
         self._spec = spec
 
     @cached_property
@@ -67,17 +75,25 @@ class Module:
 
     @cached_property
     def text(self) -> Text | None:
-        """Its source."""
+        """Its source; that of installed packages is not looked at."""
+        if not self.local:
+            return None
         if self.space is not None:
             spec = self.space.get("__spec__")
             key: Any = (self.name, self.space.get("__file__"))
-            return _remembered(key, spec, lambda: definitions.from_module(self.space or {}))
-        origin = getattr(self._spec, "origin", None)
-        if not isinstance(origin, str):
-            return None
-        return _remembered((None, origin), stamp_of(origin), lambda: definitions.from_file(origin))
+            found = remembered(key, spec, lambda: definitions.from_module(self.space or {}))
+        else:
+            origin = getattr(self._spec, "origin", None)
+            if not isinstance(origin, str):
+                return None
+            found = remembered((None, origin), stamp_of(origin), lambda: definitions.from_file(origin))
+        return self.settled(found)
 
-    @property
+    def settled(self, text: Text | None) -> Text | None:
+        """Make sure of the facts of a text that belongs to this module."""
+        return text.settle(self.ours, self.cache) if text is not None else None
+
+    @cached_property
     def file(self) -> str | None:
         """Its file."""
         found = self.space.get("__file__") if self.space is not None else getattr(self._spec, "origin", None)
@@ -107,12 +123,17 @@ class Module:
             base = base.rpartition(".")[0]
         return f"{base}.{name}" if base and name else base or name
 
-    def statements(self, name: str) -> list[ast.stmt]:
+    def bindings(self, name: str) -> tuple[Binding, ...]:
         """Statements that bind a name here."""
-        return self.text.bindings(name) if self.text is not None else []
+        return self.text.bindings(name) if self.text is not None else ()
 
-    def ours(self, chain: Chain) -> bool:
-        """Tell whether a name used in this module is this library's."""
+    def defines(self, name: str) -> bool:
+        """Tell whether a definition alone binds a name here."""
+        found = self.text.facts.names.get(name) if self.text is not None else None
+        return found is not None and found.kind in _DEFINED
+
+    def ours(self, chain: Chain, bindings: Callable[[str], Sequence[Binding]]) -> bool:
+        """Tell whether a name that a decorator goes by in this module is this library's."""
         if self.space is not None:
             value = self.space.get(chain[0], MISSING)
             for part in chain[1:]:
@@ -120,21 +141,18 @@ class Module:
                     break
                 value = vars(value).get(part, MISSING)
             return value is not MISSING and is_own(value)
-        for statement in self.statements(chain[0]):
-            names = getattr(statement, "names", ())
-            module = getattr(statement, "module", None)
-            if any((module or alias.name).partition(".")[0] == OWN for alias in names):
-                return True
-        return False
+        origins = [one.origin for one in bindings(chain[0])]
+        return any(o is not None and not o.level and o.module.partition(".")[0] == OWN for o in origins)
 
 
 class Modules:
     """Finds modules, without importing any, and decides which belong to the project."""
 
-    def __init__(self, root: Path, local: Iterable[str]) -> None:
+    def __init__(self, root: Path, local: Iterable[str], cache: Path | None = None) -> None:
         self.roots = tuple(dict.fromkeys((os.path.abspath(root), os.path.realpath(root))))
         self.named = frozenset(local)
-        self.bindings: list[tuple[dict[Any, Any], str, Any]] = []  # what was looked up, and found
+        self.cache = cache
+        self.looked: dict[int, tuple[dict[Any, Any], dict[str, Any]]] = {}  # what was looked up where, and found
         self.files: dict[str, Any] = {}  # files of modules that are not loaded
         self._spaces: dict[int, Module] = {}
         self._found: dict[str, Module | None] = {}
@@ -146,29 +164,40 @@ class Modules:
         if found is None:
             name = space.get("__name__")
             name = name if isinstance(name, str) else "?"
-            found = self._spaces[id(space)] = Module(name, space, self.is_local(name, space.get("__file__")))
-            apart = sys.modules.get(_APART.match(name)[0].rstrip(".")) if found.prefix else None  # type: ignore[index]
+            found = self._spaces[id(space)] = Module(
+                name, space, self.is_local(name, space.get("__file__")), cache=self.cache
+            )
+            apart = sys.modules.get(found.prefix.rstrip(".")) if found.prefix else None
             if isinstance(file := getattr(apart, "__file__", None), str):  # where that tree lies
                 self.roots = tuple(dict.fromkeys((*self.roots, os.path.dirname(file))))
-            self.bindings.append((space, "__spec__", space.get("__spec__", MISSING)))  # a reload makes a new one
+            found.looked = self.looked_up(space)
+            found.looked["__spec__"] = space.get("__spec__", MISSING)  # a reload makes a new one
         return found
+
+    def looked_up(self, space: dict[Any, Any]) -> dict[str, Any]:
+        """Give the names that were looked up in a namespace, and what was found; to be added to."""
+        return self.looked.setdefault(id(space), (space, {}))[1]
 
     def of_function(self, function: FunctionType) -> tuple[Module, bool, Text | None]:
         """Give a function's module, whether the function is local, and the text it was compiled from."""
         module = self.of_space(function.__globals__)
         filename = function.__code__.co_filename
+        if module.is_own:
+            return module, False, None
         if filename == module.file:
             return module, module.local, module.text
         if os.path.isabs(filename) and os.path.exists(filename):
             local = self.is_local(module.name if module.local else "?", filename)
-            text = _remembered((None, filename), stamp_of(filename), lambda: definitions.from_file(filename))
-            return module, local, text if local else None
+            if not local:
+                return module, local, None
+            text = remembered((None, filename), stamp_of(filename), lambda: definitions.from_file(filename))
+            return module, local, module.settled(text)
         if not module.local:  # what was run in a namespace of its own is nobody's but the user's
             return module, module.file is None and module.name not in sys.modules, None
         own = module.text
         if own is not None and own.filename == filename:
             return module, True, own
-        return module, True, text_of_cell(filename, function.__code__)
+        return module, True, text_of_cell(module, function.__code__)
 
     def is_local(self, name: str, file: Any) -> bool:
         """Tell whether a module belongs to the project."""
@@ -182,9 +211,10 @@ class Modules:
             return name in _MAIN
         found = self._local.get(file)
         if found is None:
-            found = self._local[file] = any(
-                self._inside(path) for path in {os.path.abspath(file), os.path.realpath(file)}
-            )
+            folder = os.path.dirname(file) + os.sep
+            if folder not in self._local:
+                self._local[folder] = self._inside(os.path.abspath(file))
+            found = self._local[file] = self._local[folder] or self._inside(os.path.realpath(file))
         return found
 
     def _inside(self, path: str) -> bool:
@@ -221,7 +251,7 @@ class Modules:
     def _find(self, name: str) -> Module | None:
         loaded = sys.modules.get(name, MISSING)
         if name not in self._found:
-            self.bindings.append((sys.modules, name, loaded))
+            self.looked_up(sys.modules)[name] = loaded
             if isinstance(loaded, ModuleType):
                 self._found[name] = self.of_space(vars(loaded))
             else:
@@ -255,7 +285,7 @@ class Modules:
                 local = self.is_local(name, origin)
                 if local and origin:
                     self.files[origin] = stamp_of(origin)
-                return Module(name, None, local, spec)
+                return Module(name, None, local, spec, self.cache)
         return None
 
 
@@ -297,16 +327,18 @@ def stamp_of(filename: str) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def text_of_cell(filename: str, code: CodeType) -> Text | None:
+def text_of_cell(module: Module, code: CodeType) -> Text | None:
     """Give the text of a notebook cell or of something typed, which must be what the code was compiled from."""
-    found = _remembered(("cell", filename), None, lambda: definitions.from_cell(filename))
-    if found is None or found.node_of(code) is None:  # the name is used again for other text
+    filename = code.co_filename
+    found = module.settled(remembered(("cell", filename), None, lambda: definitions.from_cell(filename)))
+    if found is None or found.definition_of(code) is None:  # the name is used again for other text
         _texts.pop(("cell", filename), None)
-        found = _remembered(("cell", filename), None, lambda: definitions.from_cell(filename))
+        found = module.settled(remembered(("cell", filename), None, lambda: definitions.from_cell(filename)))
     return found
 
 
-def _remembered(key: Any, stamp: Any, read: Any) -> Text | None:
+def remembered(key: Any, stamp: Any, read: Any) -> Text | None:
+    """Give the text of a key, read again when its stamp is another."""
     known = _texts.get(key)
     # Stamps of files are compared; the spec of a module must be the same object, for a reload makes an equal one.
     if known is None or (known[0] is not stamp and (type(stamp) is not tuple or known[0] != stamp)):

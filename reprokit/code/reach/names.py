@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import sys
 from types import FunctionType, ModuleType
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.code.reach import constants
 from reprokit.code.reach.labels import Labels
-from reprokit.code.reach.modules import MISSING, OWN, Module, is_module, is_own, unwrapped
+from reprokit.code.reach.modules import OWN, Module, is_module, is_own, unwrapped
 from reprokit.code.reach.scopes import HIDDEN, Dynamic, Import, Use
-from reprokit.code.reach.values import LOCAL, contents
+from reprokit.code.reach.values import LOCAL, MISSING, contents
 
 if TYPE_CHECKING:
     from reprokit.code.reach.definitions import Text
@@ -30,15 +29,53 @@ _MODULE_NAMES = frozenset({
 class Names(Labels):
     """Looks names up in loaded modules, and where one is not loaded yet, in its source."""
 
-    def follow(self, reading: Reading, module: Module, cells: Cells, text: Text) -> list[str]:
-        edges = []
-        for use in reading.uses:
-            said = self.resolve(use, module, cells, text.filename)
-            if said:
-                edges.append(f"{'.'.join(use.chain)} {use.origin or ''} = {said}")
+    def follow(self, reading: Reading, module: Module, cells: Cells, text: Text, certain: bool = True) -> list[str]:
+        """Follow all that a piece of source names; `certain` is False where its names need not exist."""
+        edges = self.uses(reading, module, cells, text, certain)
         for item in reading.dynamic:
             self.dynamic(item, module, cells, text.filename)
         return edges
+
+    def uses(self, reading: Reading, module: Module, cells: Cells, text: Text, certain: bool = True) -> list[str]:
+        """Follow the names that a piece of source uses."""
+        edges = []
+        known = module.seen if certain and not cells else {}
+        odd = reading.odd
+        for number, chain in enumerate(reading.names.split(" ") if reading.names else ()):
+            plain = odd is None or number not in odd
+            edge = known.get(chain) if plain else None
+            if edge is None:
+                linked = self._own_function(module, chain) if plain and not cells else ""
+                if linked:
+                    edge = known[chain] = f"{chain}  = {linked}"
+                else:
+                    use = reading.use(number)
+                    before = len(self.unknown)
+                    said = self.resolve(use if certain else use._replace(certain=False), module, cells, text.filename)
+                    edge = f"{'.'.join(use.chain)} {use.origin or ''} = {said}" if said else ""
+                    if plain and len(self.unknown) == before:  # what is unknown is said with the line
+                        known[chain] = edge
+            if edge:
+                edges.append(edge)
+        return edges
+
+    def _own_function(self, module: Module, name: str) -> str:
+        """Tell what a name leads to that is bound to a function by its definition in this module; empty for others."""
+        space = module.space
+        value = space.get(name) if space is not None else None
+        if type(value) is not FunctionType or not module.local or not module.defines(name):
+            return ""
+        known = self.labels.get(id(value))
+        if known is not None:
+            linked = known
+        elif value.__globals__ is space and value.__code__.co_filename == module.file:
+            linked = self.link_local(value, module, module.text)
+        else:
+            linked = self.link_function(value)
+        if not linked.startswith(LOCAL):
+            return ""
+        module.looked[name] = value
+        return linked
 
     def resolve(self, use: Use, module: Module, cells: Cells, filename: str) -> str:
         """Tell what a name leads to; empty for what needs no telling."""
@@ -58,13 +95,13 @@ class Names(Labels):
         if module.space is None:
             return self._static(module, name, rest, use, filename)
         value = module.space.get(name, MISSING)
-        self.modules.bindings.append((module.space, name, value))
+        module.looked[name] = value
         if value is MISSING:
             value = _BUILTINS.get(name, MISSING)
-            self.modules.bindings.append((_BUILTINS, name, value))
+            self.modules.looked_up(_BUILTINS)[name] = value
             if value is not MISSING:
                 return self.described(value, name) if type(value) is FunctionType else ""
-            if module.statements(name):
+            if module.bindings(name):
                 return self._static(module, name, rest, use, filename)
             if use.certain:
                 self.unknown.add(f"{self.where(filename, use.line)}: the name {name} is bound nowhere yet")
@@ -94,8 +131,11 @@ class Names(Labels):
             if rest[0] not in _MODULE_NAMES:
                 return self._static(module, rest[0], rest[1:], use, filename)
             return ""
+        linked = self._own_function(module, rest[0])
+        if linked:
+            return linked
         found = module.space.get(rest[0], MISSING)
-        self.modules.bindings.append((module.space, rest[0], found))
+        module.looked[rest[0]] = found
         if not module.local:
             if is_module(found) and found is not sys.modules.get(module.name):
                 inner = self._attribute(found, rest[1:], use, importer, filename) if rest[1:] else ""
@@ -140,7 +180,7 @@ class Names(Labels):
         rest = use.chain[1:]
         if origin.name is None:
             return self.of_module(target, rest, use, module, filename)
-        if target.local and target.space is None and not target.statements(origin.name):
+        if target.local and target.space is None and not target.bindings(origin.name):
             inside = self.modules.find(f"{target.name}.{origin.name}", module)
             if inside is not None:
                 return self.of_module(inside, rest, use, module, filename)
@@ -168,19 +208,14 @@ class Names(Labels):
                 local = self.described(value, name) if kind is FunctionType or issubclass(kind, type) else ""
                 return local if LOCAL in local else f"module {origin}"
         else:
-            if kind is FunctionType or issubclass(kind, type) or self._is_defined(origin):
+            if kind is FunctionType or issubclass(kind, type) or origin[0].defines(origin[1]):
                 said = self.described(value, name, opaque=True)
                 # Itself local; or a local function in the wrapper that a decorator from elsewhere put around it.
-                if said.startswith(LOCAL) or (LOCAL in said and self._is_defined(origin)):
+                if said.startswith(LOCAL) or (LOCAL in said and origin[0].defines(origin[1])):
                     return said
             if origin[0].space is not None and origin[0].space.get(origin[1], MISSING) is value:
                 return self._constant(origin[0], origin[1], value)
         return self._constant(module, name, value)
-
-    def _is_defined(self, origin: tuple[Module, str]) -> bool:
-        statements = origin[0].statements(origin[1])
-        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        return len(statements) == 1 and isinstance(statements[0], definitions)
 
     def named(self, name: str, importer: Module) -> str:
         """Follow what is given by name: ``pkg.mod:name``, or ``pkg.mod`` for a whole module."""
@@ -197,7 +232,7 @@ class Names(Labels):
         key = (id(module.space), name, id(value))
         if key not in self.taken:
             label = self.taken[key] = LOCAL + self.new_label(f"{module.shown}:{name}", "constant")
-            self.labels.setdefault(-len(self.taken), (label, value))  # keeps the object, and so its id
+            self.labelled.append(value)
             self.later("constant", (module, name, value, label[len(LOCAL) :]))
         return self.taken[key]
 
@@ -217,7 +252,7 @@ class Names(Labels):
         home, named = origin
         if home is not module:
             return self.of_module(home, (named, *rest) if named else rest, use, module, filename)
-        statements = module.statements(name)
+        statements = module.bindings(name)
         if text is None or not statements:
             if name in _BUILTINS or name in _MODULE_NAMES:
                 return ""
@@ -229,10 +264,9 @@ class Names(Labels):
             return ""
         key = (module.name, name)
         if key not in self.taken:
-            definition = statements[0] if len(statements) == 1 else None
-            kind = "class" if isinstance(definition, ast.ClassDef) else "constant"
-            if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                kind = "function"
+            kind = statements[0].kind if len(statements) == 1 else ""
+            if kind not in {"function", "class"}:
+                kind = "constant"
             label = self.taken[key] = LOCAL + self.new_label(f"{module.shown}:{name}", kind)
             self.later("static", (module, text, name, label[len(LOCAL) :], kind))
         return self.taken[key]
@@ -269,7 +303,7 @@ class Names(Labels):
     def _shadowed(self, module: Module, name: str) -> bool:
         if module.space is not None:
             return name in module.space and not constants.is_import(module.text, name)
-        return bool(module.statements(name)) and not constants.is_import(module.text, name)
+        return bool(module.bindings(name)) and not constants.is_import(module.text, name)
 
     def _subject(self, item: Dynamic, module: Module, cells: Cells) -> Any:
         assert item.subject is not None
@@ -291,6 +325,9 @@ class Names(Labels):
 
     def import_time(self, module: Module) -> None:
         """Count what importing a module calls; a script or notebook is what calls the function."""
+        if module.is_counted:
+            return
+        module.is_counted = True
         key = ("import", module.name)
         if key in self.taken or module.is_main or not module.local:
             return
@@ -299,10 +336,6 @@ class Names(Labels):
         if above and (package := self.modules.find(above, module)) is not None:
             self.import_time(package)
         text = module.text
-        calls = text.calls() if text is not None else []
-        if calls and text is not None:
-            bound = {name for name in text.names() if not constants.is_import(text, name)}
-            calls = [one for one in calls if constants.root_of(one) not in bound or constants.is_bare(one)]
-        if calls and text is not None:
+        if text is not None and text.facts.calls >= 0:
             label = self.new_label(f"{module.shown}:<import>", "import")
-            self.later("import", (module, text, calls, label))
+            self.later("import", (module, text, label))

@@ -10,11 +10,13 @@ import ast
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from reprokit.code.reach.scopes import HIDDEN, Chain, Dynamic, Import, Reading, Scope, Use, chain_of, is_dynamic
+from reprokit.code.reach.scopes import HIDDEN, Chain, Dynamic, Import, Reading, Scope, Use, is_dynamic
+from reprokit.code.reach.syntax import chain_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+_NAMING = frozenset({"getattr", "import_module", "__import__"})  # calls that take a name; other texts are kept nowhere
 _SKIPPED = frozenset({"ctx", "type_comment", "kind", "type_ignores"})
 
 _fields: dict[type, tuple[str, ...]] = {}
@@ -56,7 +58,7 @@ class _Reader:
             if key not in uses or (use.certain and not uses[key].certain):
                 uses[key] = use
         form = hashlib.sha256("\n".join(self._out).encode()).hexdigest()
-        return Reading(form, tuple(uses.values()), tuple(dict.fromkeys(top.dynamic)))
+        return Reading.of(form, uses.values(), tuple(dict.fromkeys(top.dynamic)))
 
     def visit(self, node: ast.AST) -> None:
         kind = node.__class__
@@ -141,7 +143,7 @@ class _Reader:
         place = 1 if chain[-1] == "getattr" else 0
         if len(node.args) > place:
             said = node.args[place]
-            if isinstance(said, ast.Constant) and isinstance(said.value, str):
+            if isinstance(said, ast.Constant) and isinstance(said.value, str) and chain[-1] in _NAMING:
                 constant = said.value
             if chain[-1] in {"getattr", "vars"}:
                 subject = chain_of(node.args[0])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Chain = tuple[str, ...]  # helpers.clean is ("helpers", "clean")
 
@@ -48,26 +52,46 @@ class Dynamic(NamedTuple):
     origin: Import | None = None  # the import inside the function that binds the subject
 
 
-class Reading(NamedTuple):
-    """What `read` finds in a piece of source."""
+class Odd(NamedTuple):
+    """What a name has that most names have not."""
+
+    origin: Import | None
+    certain: bool
+    chain: Chain | None  # where it is not what the dots say
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What `references.read` finds in a piece of source; names stand in few strings, to be read fast."""
 
     form: str  # hex digits of the SHA-256 of the normal form
-    uses: tuple[Use, ...]
+    names: str  # that it uses, with the attributes read from them: chains joined by dots, joined by spaces
+    lines: str  # in which they stand, joined by spaces
+    odd: dict[int, Odd] | None  # by place in `names`
     dynamic: tuple[Dynamic, ...]
 
+    @classmethod
+    def of(cls, form: str, uses: Iterable[Use], dynamic: tuple[Dynamic, ...]) -> Reading:
+        """Make one from names."""
+        chains, lines, odd = [], [], {}
+        for number, use in enumerate(uses):
+            chain = ".".join(use.chain)
+            whole = None if tuple(chain.split(".")) == use.chain and len(chain.split()) == 1 else use.chain
+            chains.append(chain if whole is None else "?")
+            lines.append(str(use.line))
+            if use.origin is not None or not use.certain or whole is not None:
+                odd[number] = Odd(use.origin, use.certain, whole)
+        return cls(form, " ".join(chains), " ".join(lines), odd or None, dynamic)
 
-def chain_of(node: ast.AST) -> Chain | None:
-    """Give ``a.b.c`` as a tuple of names, None for other expressions."""
-    names: list[str] = []
-    here: Any = node
-    while here.__class__ is ast.Attribute:
-        names.append(here.attr)
-        here = here.value
-    if here.__class__ is not ast.Name:
-        return None
-    names.append(here.id)
-    names.reverse()
-    return tuple(names)
+    def use(self, number: int) -> Use:
+        """Give the name at a place."""
+        chain, line = self.names.split(" ")[number], int(self.lines.split(" ")[number])
+        odd = (self.odd or {}).get(number)
+        if odd is None:
+            return Use(tuple(chain.split(".")), line)
+        return Use(tuple(chain.split(".")) if odd.chain is None else odd.chain, line, odd.origin, odd.certain)
+
+
+NOTHING = Reading("", "", "", None, ())
 
 
 def is_dynamic(chain: Chain) -> bool:

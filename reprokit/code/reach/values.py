@@ -26,6 +26,7 @@ from types import (
 )
 from typing import Any
 
+MISSING: Any = type("Missing", (), {})()
 LOCAL = "-> "  # stands before the name of something local
 ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None), type(...), type(NotImplemented)})
 # Types of the standard library whose `__reduce_ex__` says all that there is to say.

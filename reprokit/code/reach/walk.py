@@ -7,47 +7,53 @@ loaded modules.  Where a module is not loaded yet (an import inside a function),
 
 from __future__ import annotations
 
-import ast
 import os
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.code.reach import classes, constants
 from reprokit.code.reach.compiled import of_code
-from reprokit.code.reach.modules import MISSING, Module
-from reprokit.code.reach.names import Cells, Names
-from reprokit.code.reach.scopes import Reading, Use, chain_of
-from reprokit.code.reach.values import LOCAL, contents
+from reprokit.code.reach.expressions import digest_of
+from reprokit.code.reach.names import Names
+from reprokit.code.reach.scopes import NOTHING, Use
+from reprokit.code.reach.values import ATOMS, LOCAL, contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reprokit.code.reach.definitions import Text
+    from reprokit.code.reach.facts import Definition
+    from reprokit.code.reach.modules import Module
+    from reprokit.code.reach.names import Cells
 
 
 class Reach(Names):
     """Everything that one walk finds."""
 
     def follow_function(self, value: FunctionType, label: str, module: Module, text: Text | None) -> None:
-        self.import_time(module)
+        if not module.is_counted:
+            self.import_time(module)
         code = value.__code__
         self.functions.append(value)
-        cells = {name: cell for name, cell in zip(code.co_freevars, value.__closure__ or (), strict=False)}  # noqa: C416
-        node: Any = text.node_of(code) if text is not None else None
-        edges: list[str] = []
+        cells = dict(zip(code.co_freevars, value.__closure__, strict=False)) if value.__closure__ else {}
+        found = text.definition_of(code) if text is not None else None
+        edges: list[str]
         owner = value.__qualname__.rpartition(".")[0]
-        if node is None or text is None:
+        in_class = owner != "" and not owner.endswith("<locals>")
+        if found is None or text is None:
+            edges = []
             form = self._compiled(code, label, module, cells, edges)
         else:
-            reading = text.read([node], module.ours, bool(owner) and not owner.endswith("<locals>"))
+            reading = text.reading(found.in_class if in_class else found.reading)
             form = reading.form
-            edges += self.follow(reading, module, cells, text)
-        self.defaults(value, node, module, label, edges)
-        for name, held in sorted(vars(value).items()):
+            edges = self.follow(reading, module, cells, text)
+        if value.__defaults__ or value.__kwdefaults__ or (found is not None and found.defaults):
+            self.defaults(value, found, text, module, label, edges)
+        for name, held in sorted(vars(value).items()) if vars(value) else ():
             edges.append(f"attribute {name} = {self.described(held, f'{label}.{name}')}")
-        if owner and not owner.endswith("<locals>"):
+        if in_class:
             edges.append(f"of {self._owner(value, owner, module, text, cells)}")
-        self.part(label, "function" if node is not None else "bytecode", form, edges)
+        self.part(label, "function" if found is not None else "bytecode", form, edges)
 
     def _owner(self, value: FunctionType, owner: str, module: Module, text: Text | None, cells: Cells) -> str:
         """Name the class that a function was defined in, whose other methods it can call."""
@@ -61,14 +67,12 @@ class Reach(Names):
                 found = vars(found).get(part) if isinstance(found, type) else None
         if isinstance(found, type):
             return self.link_class(found)
-        nodes: list[Any] = list(text.classes(owner)) if text is not None else []
-        if not nodes:
+        number = text.joined(owner) if text is not None else -1
+        if text is None or number < 0:
             self.unknown.add(f"{module.shown}: the class {owner} of {value.__qualname__} is not found")
             return ""
-        assert text is not None
-        reading = text.read(nodes, module.ours)
-        reading = reading._replace(uses=tuple(use._replace(certain=False) for use in reading.uses))
-        return " ".join([reading.form, *self.follow(reading, module, cells, text)])
+        reading = text.reading(number)
+        return " ".join([reading.form, *self.follow(reading, module, cells, text, certain=False)])
 
     def _compiled(self, code: CodeType, label: str, module: Module, cells: Cells, edges: list[str]) -> str:
         """Digest a function whose source is not at hand by what it was compiled to."""
@@ -83,47 +87,49 @@ class Reach(Names):
             self.dynamic(item, module, cells, filename)
         return form
 
-    def defaults(self, value: FunctionType, node: Any, module: Module, label: str, edges: list[str]) -> None:
+    def defaults(
+        self,
+        value: FunctionType,
+        found: Definition | None,
+        text: Text | None,
+        module: Module,
+        label: str,
+        edges: list[str],
+    ) -> None:
         """Add the default values that the source does not say by itself."""
-        held: list[tuple[Any, Any]] = []
-        args = getattr(node, "args", None)
         defaults = value.__defaults__ or ()
-        said = args.defaults if args is not None else []
-        held += zip(defaults, said if len(said) == len(defaults) else [None] * len(defaults), strict=True)
-        keywords = value.__kwdefaults__ or {}
-        named = {a.arg: d for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)} if args is not None else {}
-        held += [(one, named.get(name)) for name, one in sorted(keywords.items())]
+        said = found.defaults if found is not None else ()
+        held = [*zip(defaults, said if len(said) == len(defaults) else [None] * len(defaults), strict=True)]
+        if value.__kwdefaults__:
+            named = (found.keywords if found is not None else None) or {}
+            held += [(one, named.get(name)) for name, one in sorted(value.__kwdefaults__.items())]
         for number, (one, expression) in enumerate(held):
-            text = self.unless_said(one, expression, module, label)
-            if text:
-                edges.append(f"default {number} = {text}")
+            if type(one) in ATOMS and expression is not None and digest_of(one) == expression.digest:
+                continue
+            written = self.unless_said(one, expression, text, module, label)
+            if written:
+                edges.append(f"default {number} = {written}")
         if len(said) != len(defaults):
             edges.append(f"{len(defaults)} defaults")
 
     def follow_constant(self, module: Module, name: str, value: Any, label: str) -> None:
         self.import_time(module)
         text = module.text
-        binding = module.statements(name)
-        statements = [*binding, *(text.shapes(name) if text is not None else ())]
-        reading, edges = Reading("", (), ()), []
-        if text is not None and statements:
-            reading = text.read(statements, module.ours)
-            edges = self.follow(reading._replace(dynamic=()), module, {}, text)
+        found = text.name(name) if text is not None else None
+        binding = found.bound if found is not None else ()
+        reading, edges = NOTHING, []
+        if text is not None and found is not None:
+            reading = text.reading(found.shaped)
+            edges = self.uses(reading, module, {}, text)
         alone = binding[0] if len(binding) == 1 else None
-        expression = alone.value if isinstance(alone, (ast.Assign, ast.AnnAssign)) and len(statements) == 1 else None
-        if isinstance(alone, ast.Assign) and not isinstance(alone.targets[0], ast.Name):
-            expression = None
-        plain_assignment = isinstance(alone, (ast.Assign, ast.AnnAssign))
-        where = (
-            f"{self.where(text.filename, alone.lineno)}: {name}" if text is not None and alone is not None else label
-        )
+        assigned = alone is not None and alone.kind in constants.ASSIGNMENTS
+        expression = alone.expression if alone is not None and found is not None and not found.shapes else None
+        where = f"{self.where(text.filename, alone.line)}: {name}" if text is not None and alone is not None else label
         before = len(self.unknown)
         rebound = text is not None and constants.is_rebound(text, name)
-        said = constants.evaluate(expression, module, self.modules) if expression is not None else MISSING
-        if said is not MISSING and self.same(said, value):
-            self.watch(value, None)
-        else:
-            edges.append(f"value {self.described(value, where, opaque=plain_assignment and not rebound)}")
+        said = self.unless_said(value, expression, text, module, where, opaque=assigned and not rebound)
+        if said:
+            edges.append(f"value {said}")
         if len(self.unknown) > before and text is not None:
             for item in reading.dynamic:
                 self.dynamic(item, module, {}, text.filename)
@@ -131,16 +137,12 @@ class Reach(Names):
 
     def follow_static(self, module: Module, text: Text, name: str, label: str, kind: str) -> None:
         self.import_time(module)
-        shapes = text.shapes(name) if kind == "constant" else []
-        reading = text.read([*text.bindings(name), *shapes], module.ours)
+        found = text.facts.names[name]
+        reading = text.reading(found.shaped if kind == "constant" else found.whole)
         edges = []
         if kind == "class":  # as for one that is loaded, so that loading it changes nothing
-            node: Any = text.bindings(name)[0]
-            above = [(f"base {number}", base) for number, base in enumerate(node.bases)]
-            above += [("metaclass", one.value) for one in node.keywords if one.arg == "metaclass"]
-            for what, expression in above:
-                chain = chain_of(expression)
-                said = self.resolve(Use(chain, node.lineno), module, {}, text.filename) if chain else ""
+            for what, chain in found.bound[0].above:
+                said = self.resolve(Use(chain, found.bound[0].line), module, {}, text.filename)
                 if LOCAL in said:
                     edges.append(f"{what} {said}")
         edges += self.follow(reading, module, {}, text)
@@ -162,6 +164,6 @@ class Reach(Names):
         ]
         self.part(label, "module", "", edges)
 
-    def follow_import(self, module: Module, text: Text, calls: list[ast.stmt], label: str) -> None:
-        reading = text.read(calls, module.ours)
+    def follow_import(self, module: Module, text: Text, label: str) -> None:
+        reading = text.reading(text.facts.calls)
         self.part(label, "import", reading.form, self.follow(reading, module, {}, text))

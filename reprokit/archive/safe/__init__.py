@@ -1,0 +1,1 @@
+"""Reads archives without running them: their source is parsed, and what the format knows is built."""
