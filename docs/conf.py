@@ -21,4 +21,10 @@ nitpick_ignore_regex = [(r"py:.*", r".*")]  # annotations name private and third
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
-doctest_global_setup = "from reprokit import *\nimport reprokit as rk\n"
+doctest_global_setup = """
+import os, tempfile
+from reprokit import *
+from reprokit.archive import *
+import reprokit as rk
+os.chdir(tempfile.mkdtemp())
+"""

@@ -191,11 +191,7 @@ class Watch:
         """Tell whether all is as it was: names, code, defaults, classes, closures' cells, and values."""
         try:
             return (
-                all(
-                    map(
-                        operator.is_, chain.from_iterable(map(operator.call, self._getters, self._spaces)), self._values
-                    )
-                )
+                all(map(operator.is_, chain.from_iterable(map(_CALL, self._getters, self._spaces)), self._values))
                 and not any(name in space for space, name in self._absent)
                 and list(map(_CODE, self._functions)) == self._codes  # the same or equal, which do the same
                 and all(map(operator.is_, map(_DEFAULTS, self._functions), self._defaults))
@@ -232,6 +228,7 @@ class Watch:
         return self._labels[id(type(value))]
 
 
+_CALL: Any = operator.call
 _CODE = operator.attrgetter("__code__")
 _DEFAULTS = operator.attrgetter("__defaults__")
 _KEYWORDS = operator.attrgetter("__kwdefaults__")
