@@ -154,7 +154,9 @@ def _counts(entry: git.Entry, dirty: Dirty, place: git.Place, vault: Path | None
         return not _untracked_only(entry) or dirty == "all"  # with nothing but new files a submodule runs the same code
     if source.is_derived(entry.path.rstrip("/")):
         return False
-    return dirty == "all" or (dirty == "source" and entry.path.endswith(".py"))
+    if dirty == "source":  # a captured folder is a result, not a part of the program
+        return entry.path.endswith(".py") and not source.in_snapshot(place.top, entry.path)
+    return dirty == "all"
 
 
 def _without_status(root: Path, place: git.Place, remotes: list[GitRemote], reason: str) -> GitInfo:

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from reprokit.code import switch
 from reprokit.code.apart import finder, locate
+from reprokit.code.source import SNAPSHOT
 from reprokit.errors import ReprokitWarning, SnapshotExistsError
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
     from reprokit.code.collect import Captured
 
-_FIRST_WORDS = "Source code as it was captured by reprokit"
 _INIT = (
-    f'"""{_FIRST_WORDS}'
+    f'"""{SNAPSHOT}'
     ''': {names}.
 
 `reprokit.snapshot.load` imports it apart from other versions of the same modules.  Without reprokit, put this folder on
@@ -126,7 +126,7 @@ def package_name(folder: Path) -> str | None:
         tree = ast.parse((folder / "__init__.py").read_bytes())
     except (FileNotFoundError, SyntaxError, ValueError):
         return None
-    if (ast.get_docstring(tree) or "").startswith(_FIRST_WORDS):
+    if (ast.get_docstring(tree) or "").startswith(SNAPSHOT):
         return None
     imports = all(isinstance(node, ast.ImportFrom) and node.level == 1 and not node.module for node in tree.body)
     return None if imports else folder.name

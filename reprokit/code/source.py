@@ -19,6 +19,8 @@ _SECRET_NAME = (
     r"client_secret.*\.json|service[-_]account.*\.json|secrets?\.(?:json|ya?ml|toml|ini|env|txt)|.*\.tfstate(?:\.backup)?|token\.json)\Z"
 )
 _EXAMPLE = r".*\.(?:example|sample|template|dist|pub)\Z"
+SNAPSHOT = "Source code as it was captured by reprokit"  # how the docstring of a captured folder begins
+_MARK = b'"""' + SNAPSHOT.encode()
 _DERIVED_FOLDERS = frozenset(("__pycache__", ".git"))
 _DERIVED_SUFFIXES = (".pyc", ".pyo", naming.SIDECAR)
 _TEMPORARY = re.compile(r"\.[0-9]+-[0-9]+-[0-9a-f]{8}-.*\.tmp\Z", re.DOTALL)  # a side-car that is being written
@@ -37,6 +39,20 @@ def is_derived(path: str, template: str | None = None) -> bool:
     if path.endswith(_DERIVED_SUFFIXES) or not _DERIVED_FOLDERS.isdisjoint(parts) or _TEMPORARY.match(parts[-1]):
         return True
     return any(naming.parse(part, template) is not None for part in parts if "-" in part)
+
+
+def in_snapshot(top: str | os.PathLike[str], path: str) -> bool:
+    """Tell whether a file belongs to a folder that ``snapshot.capture`` made, below `top`."""
+    folder = os.path.dirname(path)
+    while folder:
+        try:
+            with open(os.path.join(top, folder, "__init__.py"), "rb") as stream:
+                if stream.read(len(_MARK)) == _MARK:
+                    return True
+        except OSError:
+            pass
+        folder = os.path.dirname(folder)
+    return False
 
 
 def beside_sidecars(paths: Iterable[str]) -> set[str]:

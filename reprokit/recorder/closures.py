@@ -19,7 +19,13 @@ def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -
     from reprokit.code import closure
 
     with faults.at("the closure of the code"):
-        return closure.of(subject.target, root=_root(subject, project), depends=plan.depends, owner=subject.owner)
+        return closure.of(
+            subject.target,
+            root=_root(subject, project),
+            depends=plan.depends,
+            owner=subject.owner,
+            cache=project.vault.closures,
+        )
     return None
 
 

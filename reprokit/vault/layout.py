@@ -13,7 +13,7 @@ from reprokit.vault import atomic, documents
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _GITIGNORE = b"*\n"
-_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "checkouts", "index.sqlite"))
+_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "checkouts", "closures", "index.sqlite"))
 
 
 class Vault:
@@ -25,13 +25,14 @@ class Vault:
         The vault's folder; made by `ensure`, not here.
     """
 
-    __slots__ = ("_ready", "blobs", "code", "journal", "path", "runs")
+    __slots__ = ("_ready", "blobs", "closures", "code", "journal", "path", "runs")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))
         self.runs = self.path / "runs"
         self.code = self.path / "code.git"
         self.blobs = self.path / "blobs" / "sha256"
+        self.closures = self.path / "closures"  # what is known of source files; may be deleted
         self.journal = self.path / "journal"
         self._ready = False
 

@@ -186,6 +186,15 @@ def test_code_of_a_loaded_folder_never_takes_todays_names(project, scripts):
     assert (project.root / f"snap-{commit}-44136fa355.txt").exists()
 
 
+def test_a_snapshot_in_the_project_makes_it_no_dirtier(project, scripts):
+    scripts("import pipeline\nfrom reprokit import snapshot\nsnapshot.capture(pipeline, 'kept/code')")
+    scripts("import pipeline; pipeline.fit(1)")
+    assert project.pre()["commit"] == project.commit
+    (project.root / "kept" / "mine.py").write_text("")
+    scripts("import pipeline; pipeline.fit(1)")
+    assert project.pre()["commit"].startswith(f"{project.commit}-dirty")
+
+
 def test_an_edited_or_removed_checkout_is_made_again(project, scripts):
     change(project, 5)
     scripts("import reprokit as rk\nrk.at()")
