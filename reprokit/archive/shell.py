@@ -14,10 +14,10 @@ FORMAT = "reprokit/dataset/1\n"
 
 #: The same in every data set, so it is written once: items and notes come from their own files.
 INIT = '''\
-"""A data set: each item is a module of this package, loaded when it is asked for.
+"""A data set: each item is a module of this package, loaded when it is imported.
 
-Written by reprokit (format reprokit/dataset/1), which is not needed to read it: import the package and take items from
-it by name.  _info_dict holds the notes.
+Written by reprokit (format reprokit/dataset/1), which is not needed to read it: `from <package> import <item>`, or
+`import <package>.<item>`.  _info_dict holds the notes.
 """
 
 
@@ -58,7 +58,7 @@ def __getattr__(name):
             return sys.modules[module]
         found = importlib.util.find_spec(module)
         if found is not None and found.origin:
-            return importlib.import_module(module)
+            raise AttributeError("item " + repr(name) + " is not loaded; import " + module, name=name)
         if name in __getattr__("_info_dict"):
             return None  # a note alone
     raise AttributeError("data set " + repr(__name__) + " has no item " + repr(name), name=name)

@@ -337,7 +337,7 @@ def test_names_of_builtins_and_modules_are_as_good_as_any(scan, name):
     ds._insert(**values, info=np.arange(3))
     assert (getattr(DataSet(scan), name)["a"] == np.arange(200)).all()
     assert (DataSet(scan).x == np.arange(200)).all()
-    assert plain(scan, f"print(scan.{name}['a'].sum(), scan.{name}['b'], scan.x.sum())").startswith(
+    assert plain(scan, f"import scan.{name}, scan.x; print(scan.{name}['a'].sum(), scan.{name}['b'], scan.x.sum())").startswith(
         "19900 {1: (1+2j)} 19900"
     )
 
@@ -451,15 +451,17 @@ def test_a_plain_interpreter_imports_it(scan):
     ds.nothing = None
     ds["only"] = "a note"
     code = """
+        assert not hasattr(scan, 'nxs')  # an item is loaded when it is imported
+        import scan.nxs
         assert scan.nxs == [10, 20]
         assert scan._info_dict['nxs'] == 'Particle numbers'
         assert scan._info_dict['x_0'][0] == 10 and scan._info_dict['x_0'][1].sum() == 1
         assert 'scan.x_0' not in sys.modules
-        assert scan.x_0.sum() == 499500
-        from scan import x_1
+        from scan import x_1, nothing
         assert x_1[0].sum() == 10
         import scan.x_0
-        assert scan.nothing is None and scan.nothing is None and scan.only is None
+        assert scan.x_0.sum() == 499500
+        assert nothing is None and scan.only is None
         assert {'nxs', 'x_0', 'x_1', 'nothing', 'only'} <= set(dir(scan))
         assert not hasattr(scan, 'other') and not hasattr(scan, 'x_0_data') and not hasattr(scan, '_other')
         assert not [name for name in sys.modules if 'reprokit' in name]
@@ -473,12 +475,14 @@ def test_a_reload_sees_what_was_written_since(scan):
     ds.x, ds.y = 1, 1
     code = f"""
 import importlib, subprocess
+import scan.x, scan.y
 assert (scan.x, scan.y, sorted(scan._info_dict)) == (1, 1, ['x', 'y'])
 sys.path.insert(0, {os.getcwd()!r}); sys.path += {[path for path in sys.path if path]!r}
 from reprokit.archive import DataSet
 from reprokit.archive.owner import own
 ds = DataSet({scan!r}, 'w'); ds.x = 2; ds.z = 3
 importlib.reload(scan)
+import scan.x, scan.y, scan.z
 print(scan.x, scan.y, scan.z, sorted(scan._info_dict))
 """
     assert plain(scan, code) == "2 1 3 ['x', 'y', 'z']"
@@ -489,7 +493,7 @@ def test_stale_bytecode_of_a_replaced_item_is_not_used(scan):
     ds = DataSet(scan, "w")
     for number in range(5):
         ds.x = number
-        assert plain(scan, "print(scan.x)") == str(number)
+        assert plain(scan, "import scan.x; print(scan.x)") == str(number)
 
 
 # Threads and locks

@@ -69,7 +69,7 @@ def test_a_data_set_is_continued(written, kind):
         check_set(seen)
         assert seen["x_2"] == "new"
         assert set(seen) == ITEMS | {"x_2"}
-    code = f"import sys; sys.path.insert(0, {str(written)!r}); import set_{kind} as scan; print(scan.x_2.sum(), scan.x_1.sum(), len(scan._info_dict))"
+    code = f"import sys; sys.path.insert(0, {str(written)!r}); import set_{kind} as scan; from set_{kind} import x_1, x_2; print(scan.x_2.sum(), scan.x_1.sum(), len(scan._info_dict))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["124750", "749250.0", "8"], done.stderr
 

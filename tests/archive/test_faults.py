@@ -301,7 +301,7 @@ def test_a_read_only_folder_is_read_and_refuses_to_be_written(locked_folder):
         DataSet(locked_folder / "other", "w")
     assert sorted(os.listdir(locked_folder)) == ["run", "scan"]
     done = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(locked_folder)!r}); import scan, run; print(scan.x_0.sum(), run.x.sum())"],
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(locked_folder)!r}); import scan.x_0, run; print(scan.x_0.sum(), run.x.sum())"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.split() == ["124750", "124750"], done.stderr
