@@ -1,6 +1,7 @@
 """Archives: inserting, source, sharing, loops, errors, and the public behaviour that users of `persist` know."""
 
 import collections
+import importlib.util
 import math
 import subprocess
 import sys
@@ -293,7 +294,7 @@ def test_arrays_that_are_data_already_keep_their_names():
     assert str(archive) == "x = _arrays['array_1']\ntry: del __builtins__, _arrays\nexcept NameError: pass"
 
 
-@pytest.mark.parametrize("data_format", ["npy", "npz", "hdf5"])
+@pytest.mark.parametrize("data_format", ["npy", "npz", *(["hdf5"] if importlib.util.find_spec("h5py") else [])])
 def test_data_saved_apart(data_format, tmp_path):
     archive = Archive(array_threshold=3)
     archive.insert(m=np.arange(10.0), t=np.array(["2020-01-01"] * 9, "M8[s]"))

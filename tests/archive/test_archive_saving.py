@@ -1,19 +1,21 @@
 """Saved archives: layout, importing without reprokit, replacing, backups, bytes."""
 
 import hashlib
+import importlib.util
 import os
 import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from reprokit.archive import Archive
 from reprokit.errors import ArchiveError, MissingExtraError
 from tests.archive import samples
 
-FORMATS = ["npy", "npz", "hdf5"]
+np = pytest.importorskip("numpy")
+
+FORMATS = ["npy", "npz", *(["hdf5"] if importlib.util.find_spec("h5py") else [])]
 
 
 def filled(**options):

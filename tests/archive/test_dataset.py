@@ -337,9 +337,9 @@ def test_names_of_builtins_and_modules_are_as_good_as_any(scan, name):
     ds._insert(**values, info=np.arange(3))
     assert (getattr(DataSet(scan), name)["a"] == np.arange(200)).all()
     assert (DataSet(scan).x == np.arange(200)).all()
-    assert plain(scan, f"import scan.{name}, scan.x; print(scan.{name}['a'].sum(), scan.{name}['b'], scan.x.sum())").startswith(
-        "19900 {1: (1+2j)} 19900"
-    )
+    assert plain(
+        scan, f"import scan.{name}, scan.x; print(scan.{name}['a'].sum(), scan.{name}['b'], scan.x.sum())"
+    ).startswith("19900 {1: (1+2j)} 19900")
 
 
 def test_an_item_named_info(scan):

@@ -1,5 +1,6 @@
 """Every generated nest of supported types comes back equal, with its sharing and its types."""
 
+import importlib.util
 import tempfile
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from reprokit.archive import Archive
 from tests.archive import samples
 
+FORMATS = ["npy", "npz", *(["hdf5"] if importlib.util.find_spec("h5py") else [])]
 LONG = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 
 
@@ -28,7 +30,7 @@ def test_a_nest_comes_back_from_its_source(obj, scoped):
 
 
 @LONG
-@given(samples.nests, st.sampled_from(["npy", "npz", "hdf5"]), st.booleans(), st.sampled_from([0, 3, None]))
+@given(samples.nests, st.sampled_from(FORMATS), st.booleans(), st.sampled_from([0, 3, None]))
 def test_a_nest_comes_back_from_files_safely_and_by_execution(obj, data_format, package, threshold):
     with tempfile.TemporaryDirectory() as folder:
         path = _source(obj, array_threshold=threshold).save(folder, "it", data_format=data_format, package=package)
