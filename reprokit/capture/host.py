@@ -14,6 +14,7 @@ import sys
 import time
 from typing import Any
 
+from reprokit import process as processes
 from reprokit.model.records import Architecture, Gpu, Platform, ProcessId, PythonInfo, Resources
 
 
@@ -177,7 +178,6 @@ def _text(value: bytes | str) -> str:
 
 # --- processes -----------------------------------------------------------------------------------------------------
 
-_PROC = "/proc"
 _own: ProcessId | None = None
 
 
@@ -186,7 +186,7 @@ def process_id() -> ProcessId:
     global _own
     pid = os.getpid()
     if _own is None or _own.pid != pid:
-        _own = ProcessId(host=platform_info().node, pid=pid, started=_started(pid), boot_id=_boot_id())
+        _own = ProcessId(host=platform_info().node, pid=pid, started=processes.started(pid), boot_id=processes.boot_id())
     return _own
 
 
@@ -203,62 +203,16 @@ def is_alive(process: ProcessId) -> bool | None:
     """Tell whether a process lives; None when it is on another machine and can't be asked."""
     if process.host != platform_info().node:
         return None
-    if process.boot_id and _boot_id() and process.boot_id != _boot_id():
+    if process.boot_id and processes.boot_id() and process.boot_id != processes.boot_id():
         return False
-    started = _started(process.pid)
+    try:
+        started = processes.started(process.pid)
+    except ProcessLookupError:
+        return False
     if started is None:
-        return _exists(process.pid)
+        return processes.exists(process.pid)
     # A clock that was set moves the computed start; on one boot the kernel's own ticks decide.
     return process.started is None or abs(started - process.started) < 0.05
-
-
-def _exists(pid: int) -> bool | None:
-    """Tell whether a process that shows no start is there; an ended one that nobody waited for is not."""
-    if sys.platform.startswith("linux"):
-        if os.path.exists(f"{_PROC}/{pid}"):
-            return False
-        try:  # it may be hidden (hidepid), or there is no /proc at all
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            return False
-        except PermissionError:
-            return None  # some user has a process of this number
-        return True
-    try:
-        import psutil
-    except ImportError:
-        return True
-    return bool(psutil.pid_exists(pid))
-
-
-def _started(pid: int) -> float | None:
-    """Start of a process in seconds since boot (Linux), else since the epoch."""
-    try:
-        with open(f"{_PROC}/{pid}/stat", "rb") as stream:
-            rest = stream.read().rpartition(b")")[2].split()
-        if rest[0] == b"Z":  # ended, and not yet waited for
-            return None
-        return int(rest[19]) / os.sysconf("SC_CLK_TCK")
-    except FileNotFoundError:
-        if sys.platform.startswith("linux"):
-            return None
-    except (OSError, IndexError, ValueError):
-        return None
-    try:
-        import psutil
-
-        return float(psutil.Process(pid).create_time())
-    except Exception:  # noqa: BLE001 - psutil raises its own kinds; any means: not known
-        return None
-
-
-@functools.cache
-def _boot_id() -> str | None:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return None
 
 
 # --- resources -----------------------------------------------------------------------------------------------------

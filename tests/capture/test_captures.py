@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprokit import process as processes
 from reprokit.capture import arguments, environment, files, host
 from reprokit.capture import random as random_state
 from reprokit.model.redact import Redactor
@@ -46,7 +47,7 @@ def test_cpu_and_memory():
 def test_a_process_is_alive_until_it_ends():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     own = host.process_id()
-    its = msgspec.structs.replace(own, pid=process.pid, started=host._started(process.pid))
+    its = msgspec.structs.replace(own, pid=process.pid, started=processes.started(process.pid))
     assert host.is_alive(own)
     assert host.is_alive(its)
     assert host.is_alive(msgspec.structs.replace(its, started=its.started - 1)) is False

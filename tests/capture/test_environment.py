@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from reprokit import process
 from reprokit.capture import environment, host
 from reprokit.capture import random as random_state
 
@@ -126,7 +127,7 @@ def test_processes_live_where_proc_is_hidden_too(monkeypatch, tmp_path):
     try:
         there = msgspec.structs.replace(host.process_id(), pid=child.pid, started=None)
         assert host.is_alive(there)
-        monkeypatch.setattr(host, "_PROC", str(tmp_path))
+        monkeypatch.setattr(process, "PROC", str(tmp_path))
         assert host.is_alive(there)
     finally:
         child.communicate()
