@@ -101,9 +101,7 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> ModuleType:
     """
     place = os.path.realpath(path)
     known = stamps.stamps(place)
-    told = hashlib.sha256(os.fsencode(place))
-    for file in sorted(known):
-        told.update(repr((file, *known[file])).encode("utf-8", "surrogateescape"))
+    told = hashlib.sha256(os.fsencode(place) + stamps.digest(place, known).encode())
     prefix = f"{PREFIX}{told.hexdigest()[:16]}"
     called = os.path.basename(place) if name is None else name
     if name is None:

@@ -7,19 +7,16 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit.archive import loaders, names
 from reprokit.archive.arrays import EXTENSIONS, Layout, check_format
-from reprokit.code.switch import switch
+from reprokit.code.switch import scratch_beside, switch
 from reprokit.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from reprokit.archive.archive import Archive
 
 _IN_SOURCE = 1000  # elements that an array in the source has at most, unless array_threshold says otherwise
@@ -73,7 +70,7 @@ def save(archive: Archive, place: Place, *, force: bool) -> Path:
         body += f"import sys as _sys\n_sys.modules[__name__] = {item}\n"
     _check_free(place, force=force, data=bool(layout.arrays))
     place.folder.mkdir(parents=True, exist_ok=True)
-    with scratch(place.target) as made:
+    with scratch_beside(place.target) as made:
         if place.package:
             _save_package(archive, place, layout, body, made)
         else:
@@ -226,24 +223,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def scratch(target: Path) -> Iterator[Path]:
-    """Give a new folder beside `target`, gone afterwards; those that dead processes of this host left go too."""
-    folder = target.parent.resolve()
-    prefix = f".{target.name}.reprokit-"
-    for left in os.listdir(folder):
-        if left.startswith(prefix) and _is_dead(left.removeprefix(prefix).partition("-")[0]):
-            shutil.rmtree(folder / left, ignore_errors=True)
-    made = tempfile.mkdtemp(dir=folder, prefix=f"{prefix}{os.getpid()}-")
-    try:
-        yield Path(made)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _is_dead(pid: str) -> bool:
-    import psutil
-
-    return pid.isdigit() and not psutil.pid_exists(int(pid))

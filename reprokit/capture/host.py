@@ -186,7 +186,9 @@ def process_id() -> ProcessId:
     global _own
     pid = os.getpid()
     if _own is None or _own.pid != pid:
-        _own = ProcessId(host=platform_info().node, pid=pid, started=processes.started(pid), boot_id=processes.boot_id())
+        _own = ProcessId(
+            host=platform_info().node, pid=pid, started=processes.started(pid), boot_id=processes.boot_id()
+        )
     return _own
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprokit.catalog import scan
-from reprokit.code import PREFIX, commit, switch
+from reprokit.code import PREFIX, commit
 from reprokit.code.apart import face as faces
 from reprokit.code.checkout import checkout
 from reprokit.code.tree import TreeStore
@@ -57,18 +57,13 @@ def export(wanted: str, folder: Path, vault: Path, *, allow_secrets: bool) -> st
     SecretsError, FileExistsError, TreeNotFoundError, AmbiguousTreeError
     """
     digest = find_tree(wanted, vault)
-    store = store_of(vault)
-    if allow_secrets:
-        store.export(digest, folder)
-        return digest
-    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: is there already, and no empty folder; choose another one")
-    with switch.scratch_beside(Path(os.path.abspath(folder))) as scratch:
-        store.export(digest, scratch / "tree")
-        found = tuple(_secrets_below(scratch / "tree"))
+
+    def refuse_secrets(made: Path) -> None:
+        found = tuple(_secrets_below(made))
         if found:
             raise SecretsError(digest, found)
-        switch.switch(scratch / "tree", folder)
+
+    store_of(vault).export(digest, folder, check=None if allow_secrets else refuse_secrets)
     return digest
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from reprokit.code import switch
 from reprokit.code.apart import stamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def checkout(places: list[Path], name: str, export: Callable[[Path], None]) -> tuple[Path, dict[str, stamps.Stamp]]:
@@ -53,14 +52,11 @@ def checkout(places: list[Path], name: str, export: Callable[[Path], None]) -> t
 
 def _make(folder: Path, export: Callable[[Path], None]) -> dict[str, stamps.Stamp]:
     shutil.rmtree(folder, ignore_errors=True)  # somebody has edited it
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
-    try:
+    with switch.scratch_beside(folder) as scratch:
         export(scratch / "tree")
         os.rename(scratch / "tree", folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     known = stamps.stamps(str(folder))
-    folder.with_name(f"{folder.name}.stamp").write_text(_digest(folder, known))
+    folder.with_name(f"{folder.name}.stamp").write_text(stamps.digest(str(folder), known))
     return known
 
 
@@ -70,11 +66,4 @@ def _valid(folder: Path) -> dict[str, stamps.Stamp] | None:
         known = stamps.stamps(str(folder))
     except OSError:
         return None
-    return known if _digest(folder, known) == told else None
-
-
-def _digest(folder: Path, known: Mapping[str, stamps.Stamp]) -> str:
-    told = hashlib.sha256()
-    for path in sorted(known):
-        told.update(repr((os.path.relpath(path, folder), *known[path])).encode("utf-8", "surrogateescape"))
-    return told.hexdigest()
+    return known if stamps.digest(str(folder), known) == told else None

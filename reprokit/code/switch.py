@@ -11,6 +11,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from reprokit import process
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -24,26 +26,30 @@ _CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 def scratch_beside(target: Path) -> Iterator[Path]:
     """Give a new folder on the file system of `target`, gone afterwards with all that is left in it.
 
-    Those that killed processes left are removed: nobody else may be at work on `target`.
+    Those that dead processes of this machine left go too; another machine's process may be at work in its own.
     """
     folder = target.parent.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    prefix = f".{target.name}.reprokit-"
+    prefix = f".{target.name[:40]}.reprokit-{process.machine()}-"
     for left in os.listdir(folder):
-        if left.startswith(prefix):
+        if left.startswith(prefix) and _is_over(left.removeprefix(prefix).partition("-")[0]):
             shutil.rmtree(folder / left, ignore_errors=True)
-    made = tempfile.mkdtemp(dir=folder, prefix=prefix)
+    made = tempfile.mkdtemp(dir=folder, prefix=f"{prefix}{os.getpid()}-")
     try:
         yield type(target)(made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def _is_over(pid: str) -> bool:
+    return pid.isdigit() and process.exists(int(pid)) is False
+
+
 def switch(new: Path, target: Path) -> None:
     """Move `new` to `target`; what was there is at `new` afterwards, if anything was.
 
     A crash leaves the old or the new at `target`.  Where the system cannot exchange two names there is an instant at
-    which neither is there: the old one lies beside, as ``.<name>.reprokit-<random>/old``.
+    which neither is there: the old one lies beside, as ``.<name>.reprokit-.../old``.
 
     Raises
     ------

@@ -25,7 +25,7 @@ from reprokit.model.records import LeftOut, NestedTree, SnapshotInfo
 from reprokit.model.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reprokit.code.trees.store import Slot
 
@@ -292,10 +292,10 @@ class TreeStore:
         """
         return reading.read(self._store, digest, path)
 
-    def export(self, digest: str, folder: Path) -> None:
+    def export(self, digest: str, folder: Path, *, check: Callable[[Path], None] | None = None) -> None:
         """Write a kept tree with all that is nested in it into a folder: exact bytes, modes and links.
 
-        It appears at one instant, or not at all.
+        It appears at one instant, or not at all; `check` may look at it before, and raise.
 
         Raises
         ------
@@ -304,7 +304,7 @@ class TreeStore:
         TreeNotFoundError
             When there is no such tree.
         """
-        reading.export(self._store, digest, Path(folder))
+        reading.export(self._store, digest, Path(folder), check)
 
     def diff(self, before: str, after: str) -> Iterator[diff.Change | diff.Patch]:
         """Compare two kept trees: first each file that differs, by path, then how the content of each differs.

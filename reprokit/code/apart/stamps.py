@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SKIPPED = frozenset(("__pycache__", ".git"))
 
@@ -29,3 +33,11 @@ def stamps(folder: str) -> dict[str, Stamp]:
                     stat = entry.stat(follow_symlinks=False)
                     found[entry.path] = Stamp(stat.st_size, stat.st_mtime_ns)
     return found
+
+
+def digest(folder: str, known: Mapping[str, Stamp]) -> str:
+    """Give one digest (64 hex digits) of the stamps of a folder's files, wherever it lies."""
+    told = hashlib.sha256()
+    for path in sorted(known):
+        told.update(repr((path.removeprefix(folder), *known[path])).encode("utf-8", "surrogateescape"))
+    return told.hexdigest()

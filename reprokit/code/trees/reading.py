@@ -6,18 +6,19 @@ import contextlib
 import json
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from reprokit.code import switch
 from reprokit.code.trees import nested, objects
 from reprokit.errors import AmbiguousTreeError, GitError, TreeNotFoundError
 from reprokit.model import digest as digests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reprokit.code.trees.store import Store
 
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})\Z")
@@ -176,15 +177,13 @@ def read(store: Store, digest: str, path: str) -> bytes:
         raise TreeNotFoundError(path, digest, "no such file is") from error
 
 
-def export(store: Store, digest: str, folder: Path) -> None:
-    """Write a kept tree into a folder, which appears whole or not at all."""
+def export(store: Store, digest: str, folder: Path, check: Callable[[Path], None] | None = None) -> None:
+    """Write a kept tree into a folder, which appears whole and checked, or not at all."""
     of = parts(store, digest)
     folder = Path(os.path.abspath(folder))
     if os.path.lexists(folder) and (not folder.is_dir() or folder.is_symlink() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: is there already, and no empty folder; choose another one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".reprokit-"))
-    try:
+    with switch.scratch_beside(folder) as scratch:
         made = scratch / "tree"
         for prefix, tree in of:
             place = made / prefix
@@ -198,9 +197,9 @@ def export(store: Store, digest: str, folder: Path) -> None:
                 index.unlink()
             store.start("read-tree", tree, root=place, index=index).output()
             store.start("checkout-index", "-a", "-q", root=place, index=index).output()
+        if check is not None:
+            check(made)
         if folder.is_dir():
             with contextlib.suppress(OSError):  # where renaming does not replace an empty folder
                 folder.rmdir()
         os.rename(made, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
