@@ -5,9 +5,10 @@ The names below are loaded on first use, so ``import reprokit`` costs next to no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reprokit._version import __version__
+from reprokit.lazy import attach
 
 if TYPE_CHECKING:
     from reprokit.context import Context as Context
@@ -32,17 +33,4 @@ _HOMES = {
 
 __all__ = ["Artifact", "Context", "ReprokitError", "__version__", "at", "current", "monitor", "run", "snapshot_code"]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'reprokit' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -14,6 +14,7 @@ from reprokit.code import PREFIX, collect, snapshot_folder
 from reprokit.code.apart import face as faces
 from reprokit.code.apart import stamps
 from reprokit.errors import UncapturableError
+from reprokit.recorder.plan import patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +68,7 @@ def capture(
     if not given:
         raise UncapturableError("capture()", "was given no module")
     target = Path(os.path.abspath(path))
-    found = collect.collect(given, _patterns(include), _patterns(exclude))
+    found = collect.collect(given, patterns(include), patterns(exclude))
     snapshot_folder.put(found, target, overwrite=overwrite)
     return Path(path)
 
@@ -261,7 +262,3 @@ def _vault(given: str | os.PathLike[str] | None) -> Path:
     from reprokit import settings
 
     return Path(given) if given is not None else settings.current().vault
-
-
-def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from reprokit.capture import host
+from reprokit.code import distributions
+from reprokit.model import canonical
 from reprokit.model.records import Package
 from reprokit.model.redact import Redactor, strip_url
 from reprokit.model.text import printable
@@ -26,29 +28,41 @@ DEFAULT_VARIABLES = frozenset((
 ))
 # fmt: on
 
-_FOLDER = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[0-9][^-_]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z"
-)
-
 _known: tuple[Any, list[Package]] | None = None
 
 
 def packages() -> list[Package]:
-    """List the installed packages: what an import would find first, sorted by name.
-
-    Names and versions are read from the folders' names, which PEP 427 and PEP 376 fix, for opening a hundred METADATA
-    files costs ten times as much.
-    """
+    """List the installed packages: what an import would find first, sorted by name."""
     global _known
     folders = _import_path()
     key = tuple((folder, stamp) for folder, stamp in folders)
     if _known is None or _known[0] != key:
         found: dict[str, Package] = {}
         for folder, _ in folders:
-            for package in _in_folder(folder):
-                found.setdefault(_normal(package.name), package)
+            for one in distributions.listed(folder):
+                name = distributions.normal(one.name)
+                if name not in found:
+                    found[name] = Package(name=one.name, version=one.version, direct_url=_direct_url(one.path))
         _known = (key, [found[name] for name in sorted(found)])
     return _known[1]
+
+
+def digest() -> str:
+    """Name interpreter and packages: ``sha256:`` of the canonical JSON of what decides how code runs here.
+
+    Two processes with the same digest have the same implementation, version and platform of Python, and the same
+    distributions in the same versions.
+    """
+    platform = host.platform_info()
+    found = {
+        "implementation": platform.python.implementation,
+        "version": platform.python.version,
+        "flags": platform.python.flags,
+        "system": platform.system,
+        "machine": platform.machine,
+        "packages": {package.name: package.version for package in packages()},
+    }
+    return f"sha256:{canonical.config_hash(found)}"
 
 
 def _import_path() -> list[tuple[str, int]]:
@@ -59,35 +73,6 @@ def _import_path() -> list[tuple[str, int]]:
         except (OSError, ValueError):  # gone, or no path at all
             continue
     return found
-
-
-def _in_folder(folder: str) -> Iterable[Package]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # a zip file, or gone
-        return
-    for entry in entries:
-        if not entry.name.endswith((".dist-info", ".egg-info")) or entry.name.startswith("~"):
-            continue  # pip renames to ~ what it is about to remove
-        if entry.name.endswith(".dist-info") and not os.path.exists(os.path.join(entry.path, "METADATA")):
-            continue  # what an interrupted removal leaves
-        match = _FOLDER.match(entry.name)
-        name, version = (match["name"], match["version"]) if match else _from_metadata(entry.path)
-        if name:
-            yield Package(name=name.replace("_", "-"), version=version, direct_url=_direct_url(entry.path))
-
-
-def _from_metadata(folder: str) -> tuple[str, str]:
-    for name in ("METADATA", "PKG-INFO", ""):
-        try:
-            with open(os.path.join(folder, name) if name else folder, encoding="utf-8", errors="replace") as stream:
-                head = stream.read(4096)
-        except OSError:
-            continue
-        found = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head.splitlines()) if v}
-        if "name" in found:
-            return found["name"], found.get("version", "")
-    return "", ""
 
 
 def _direct_url(folder: str) -> dict[str, Any] | None:
@@ -110,10 +95,6 @@ def _direct_url(folder: str) -> dict[str, Any] | None:
         # A query holds what signs the download or lets it in; the address does without.
         found["url"] = strip_url(found["url"].partition("?")[0])
     return dict(Redactor().value("", found)[0])
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def variables(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reprokit.cli import screen
+
 if TYPE_CHECKING:
     from reprokit.archive.show import Entry
 
@@ -22,13 +24,10 @@ def command() -> None:
 def show(path: Path, as_json: bool) -> None:
     """List what an archive or a data set holds; nothing of it is imported or run."""
     from reprokit.archive.show import summarize
-    from reprokit.cli import screen
 
     found = summarize(path)
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        screen.print_json(found)
         return
     source, data = screen.size(found.source_size), screen.size(found.data_size)
     click.echo(
@@ -38,8 +37,6 @@ def show(path: Path, as_json: bool) -> None:
 
 
 def _print_tree(entries: tuple[Entry, ...], margin: str) -> None:
-    from reprokit.cli import screen
-
     widest = min(max((len(one.name) for one in entries), default=0), 40)
     for number, one in enumerate(entries):
         last = number == len(entries) - 1
@@ -49,8 +46,6 @@ def _print_tree(entries: tuple[Entry, ...], margin: str) -> None:
 
 
 def _described(entry: Entry) -> str:
-    from reprokit.cli import screen
-
     parts = [entry.type]
     if entry.dtype is not None:
         parts.append(entry.dtype)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reprokit.cli import screen
+
 if TYPE_CHECKING:
     from reprokit.catalog.scan import Run
 
@@ -23,10 +25,7 @@ def command(limit: int | None, as_json: bool) -> None:
     vault = settings.current().vault
     found = scan.runs(vault, damaged)
     if as_json:
-        import msgspec
-
-        data = msgspec.json.encode([run.summary() for run in found[:limit]])
-        click.echo(msgspec.json.format(data, indent=2).decode())
+        screen.print_json([run.summary() for run in found[:limit]])
     elif found:
         _table(found[: limit or 50], len(found))
     else:
@@ -38,8 +37,6 @@ def command(limit: int | None, as_json: bool) -> None:
 def _table(found: list[Run], total: int) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from reprokit.cli import screen
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "when", "what", "status", "commit", "config", "took", "values"):

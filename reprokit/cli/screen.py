@@ -26,6 +26,14 @@ def console() -> Console:
     return Console(highlight=False, width=250, color_system=None)
 
 
+def print_json(value: Any) -> None:
+    """Print a value for programs."""
+    import click
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
 def plain(text: str) -> str:
     """Give text that can't move the cursor or turn the writing direction: records hold what they were given."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

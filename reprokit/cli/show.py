@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reprokit.cli import screen
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,9 +30,7 @@ def command(wanted: str, as_json: bool) -> None:
     run = scan.find(vault, wanted)
     run.pre  # noqa: B018 - a damaged record is told now, not half-way
     if as_json:
-        import msgspec
-
-        data = msgspec.json.encode(
+        screen.print_json(
             {
                 "summary": run.summary(),
                 "folder": str(run.folder),
@@ -41,7 +41,6 @@ def command(wanted: str, as_json: bool) -> None:
                 "problems": run.problems,
             }
         )
-        click.echo(msgspec.json.format(data, indent=2).decode())
         return
     _show(run)
     for problem in run.problems:
@@ -50,8 +49,6 @@ def command(wanted: str, as_json: bool) -> None:
 
 def _show(run: Run) -> None:
     from rich.table import Table
-
-    from reprokit.cli import screen
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -72,15 +69,11 @@ def _show(run: Run) -> None:
 def _row(table: Table, name: str, value: Any, style: str = "") -> None:
     from rich.text import Text
 
-    from reprokit.cli import screen
-
     if value not in (None, "", [], {}):
         table.add_row(name, Text(screen.plain(str(value)), style=style))
 
 
 def _head(table: Table, run: Run) -> None:
-    from reprokit.cli import screen
-
     pre, post = run.pre, run.post
     _row(table, "run", pre.run_id)
     _row(table, "what", pre.function or " ".join(pre.command or []) or pre.kind)
@@ -115,8 +108,6 @@ def _code(table: Table, run: Run) -> None:
 
 
 def _call(table: Table, run: Run) -> None:
-    from reprokit.cli import screen
-
     pre, context = run.pre, run.context
     call = [screen.short(a) for a in pre.args] + [f"{k}={screen.short(v)}" for k, v in pre.kwargs.items()]
     if pre.kind == "function":
@@ -147,8 +138,6 @@ def _files(table: Table, run: Run) -> None:
 
 
 def _file_line(record: ArtifactRecord, root: str | Path) -> str:
-    from reprokit.cli import screen
-
     if record.role == "missing":
         return f"{record.path}  was not written"
     there = "" if os.path.exists(os.path.join(root, record.path)) else "  no longer there"
@@ -157,8 +146,6 @@ def _file_line(record: ArtifactRecord, root: str | Path) -> str:
 
 
 def _end(table: Table, run: Run) -> None:
-    from reprokit.cli import screen
-
     post = run.post
     if post is None:
         return
@@ -178,8 +165,6 @@ def _end(table: Table, run: Run) -> None:
 
 
 def _child_line(child: Child) -> str:
-    from reprokit.cli import screen
-
     begin, end = child.begin, child.end
     made = ", ".join(a.path for a in end.artifacts if a.role == "generated") if end else ""
     name = begin.function if begin else "?"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reprokit.cli import screen
+
 if TYPE_CHECKING:
     from reprokit.code.trees.diff import Change, Patch
 
@@ -30,14 +32,12 @@ def list_trees(as_json: bool) -> None:
 
     found = snapshot.trees()
     if as_json:
-        _print_json(found)
+        screen.print_json(found)
         return
     if not found:
         click.echo(f"no trees in {settings.current().vault}; @reprokit.snapshot_code keeps one")
         return
     from rich.table import Table
-
-    from reprokit.cli import screen
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("tree", "first kept", "files", "size", "nested", "left out"):
@@ -61,13 +61,12 @@ def show(tree: str, as_json: bool) -> None:
     """List the files of a tree."""
     from reprokit import settings, snapshot
     from reprokit.catalog import kept
-    from reprokit.cli import screen
 
     digest = kept.find_tree(tree, settings.current().vault)
     found = snapshot.files(digest)
     if as_json:
         files = [{"path": one.path, "size": one.size, "mode": f"{one.mode:06o}"} for one in found]
-        _print_json({"digest": digest, "files": files})
+        screen.print_json({"digest": digest, "files": files})
         return
     click.echo(f"{digest}  {len(found)} files, {screen.size(sum(one.size for one in found))}")
     for one in found:
@@ -100,7 +99,7 @@ def diff(before: str, after: str, names: bool, as_json: bool) -> None:
     parts = snapshot.diff(before, after)
     if as_json:
         changes = [part for part in parts if isinstance(part, Change)]
-        _print_json([{"path": one.path, "kind": one.kind} for one in changes])
+        screen.print_json([{"path": one.path, "kind": one.kind} for one in changes])
         return
     told = False
     for part in parts:
@@ -116,8 +115,6 @@ def diff(before: str, after: str, names: bool, as_json: bool) -> None:
 
 
 def _print_change(change: Change) -> None:
-    from reprokit.cli import screen
-
     letter, colour = _KINDS[change.kind]
     click.secho(f"{letter} {screen.plain(change.path)}", fg=colour)
 
@@ -127,15 +124,8 @@ def _print_patch(patch: Patch) -> None:
     if not sys.stdout.isatty():
         sys.stdout.buffer.write(patch.data)
         return
-    from reprokit.cli import screen
 
     for line in patch.data.decode(errors="replace").splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         heading = line.startswith(("diff --git ", "+++ ", "--- ", "index "))
         click.secho(screen.plain(line), fg=None if heading else colour, bold=heading)
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from reprokit.decorators.wrapper import attach
-from reprokit.recorder.plan import Plan, SnapshotSpec
+from reprokit.recorder.plan import Plan, SnapshotSpec, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,14 +48,10 @@ def snapshot_code(
         ``"call"`` keeps the tree again at each call; by default once per process, for what is loaded is what runs.
     """
     plan = Plan(
-        snapshot=SnapshotSpec(include=_patterns(include), exclude=_patterns(exclude)),
+        snapshot=SnapshotSpec(include=patterns(include), exclude=patterns(exclude)),
         refresh=refresh,
         depends=tuple(depends),
     )
     if function is None:
         return lambda late: attach(late, plan, "snapshot_code")
     return attach(function, plan, "snapshot_code")
-
-
-def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)

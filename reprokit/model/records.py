@@ -214,6 +214,7 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     blob: str | None = None  # kept in the vault under this digest
     replaced: str | None = None  # digest of the version that stood there before
     differs_from: str | None = None  # run that made other content under the same tag ("unknown" when none is named)
+    host: str | None = None  # machine on whose disk it lies, when that is not the project's
 
 
 class ExceptionInfo(Record, frozen=True, kw_only=True):
@@ -335,6 +336,8 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     closure: ClosureInfo | None = None  # when the root run's folder does not hold it yet
     closure_digest: str | None = None
     process: ProcessId | None = None
+    bundle: str | None = None  # digest of the code that a worker ran, as it found it there: "sha256:<hex>"
+    environment: str | None = None  # digest of the worker's interpreter and packages, see ``context-<digest>.json``
     artifacts: list[ArtifactRecord] = []
     files: dict[str, FileInfo | None] = {}
     values: dict[str, Any] = {}

@@ -11,7 +11,6 @@ from reprokit.context import Context
 from reprokit.model.records import STEP_SCHEMA, SnapshotInfo, Status, StepRecord
 from reprokit.recorder import opening
 from reprokit.recorder.apart import facts_for
-from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
 
@@ -50,7 +49,7 @@ def prepare_child(
         kind=subject.kind,
         function=subject.function,
         root=trunk.project.root,
-        folder=trunk.folder.path if trunk.folder else None,
+        folder=trunk.path,
         commit=opened.commit,
         config=opened.config,
         config_hash=opened.config_hash,
@@ -78,10 +77,7 @@ class ChildRun(OpenRun):
             with self.faults.at("a child run"):
                 call = arguments.call(*self._original, self.trunk.project.redactor, tuple(subject.positions))
                 config, hidden = self.shown_config()
-                closure = closure_of(self.plan, subject, self.trunk.project, self.faults)
-                new = closure is not None and closure.digest not in self.trunk.closures
-                if closure is not None:
-                    self.trunk.closures.add(closure.digest)
+                closure_digest, closure = self.trunk.closure(self.plan, subject, self.faults)
                 self.trunk.folder.append_step(
                     StepRecord(
                         schema=STEP_SCHEMA,
@@ -102,13 +98,15 @@ class ChildRun(OpenRun):
                         config_hash=context.config_hash,
                         commit=context.commit,
                         snapshot=snapshot,
-                        closure=closure if new else None,
-                        closure_digest=closure.digest if closure is not None else None,
+                        closure=closure,
+                        closure_digest=closure_digest,
                         process=host.process_id() if self.pid != context.parent_pid else None,
+                        bundle=self.trunk.bundle,
+                        environment=self.trunk.environment,
                         redacted=[*call.redacted, *hidden],
                     )
                 )
-            self.start_output(self.trunk.folder.path, f"{context.run_id[:8]}-")
+            self.start_output(self.trunk.folder, f"{context.run_id[:8]}-")
         self.faults.started = True
 
     def close(
@@ -142,7 +140,7 @@ class ChildRun(OpenRun):
                     status=status,
                     run_time=duration(elapsed),
                     artifacts=records,
-                    files=self.keep_items(trunk.folder.path),
+                    files=self.keep_items(trunk.folder),
                     values=context.values,
                     series=context.series,
                     return_value=self.describe(context, "return_value", result) if keep_value else None,

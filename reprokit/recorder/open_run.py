@@ -10,6 +10,7 @@ from reprokit.capture import arguments, files
 from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
 from reprokit.recorder import opening, outputs, sidecars
+from reprokit.recorder.closures import closure_of
 from reprokit.recorder.plan import ArtifactSpec
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from reprokit.capture.streams import OutputCapture
     from reprokit.context import Context
-    from reprokit.model.records import FileInfo, Status
+    from reprokit.model.records import ClosureInfo, FileInfo, Status
     from reprokit.recorder.facts import Facts
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.opening import Opened
@@ -33,7 +34,7 @@ _OUTPUT_IN_JSON = 1_000_000  # bytes; the whole output lies in stdout.txt and st
 class Trunk:
     """What a root run shares with its child runs."""
 
-    __slots__ = ("children", "closures", "facts", "folder", "project", "root_id")
+    __slots__ = ("bundle", "children", "closures", "environment", "facts", "folder", "project", "root_id")
 
     def __init__(self, project: Project, facts: Facts, folder: RunFolder | None, root_id: str) -> None:
         self.project = project
@@ -42,6 +43,23 @@ class Trunk:
         self.root_id = root_id
         self.children = 0
         self.closures: set[str] = set()  # digests of those that the folder holds
+        self.bundle: str | None = None  # digest of the code that was sent here, in a worker
+        self.environment: str | None = None  # digest of the worker's interpreter and packages
+
+    @property
+    def path(self) -> Path | None:
+        """The root run's folder in the vault; None when nothing can be recorded there from here."""
+        return self.folder.path if self.folder is not None else None
+
+    def closure(self, plan: Plan, subject: Subject, faults: Faults) -> tuple[str | None, ClosureInfo | None]:
+        """Give the digest of the closure of a run's function, and the closure itself when the folder doesn't hold it yet."""
+        found = closure_of(plan, subject, self.project, faults)
+        if found is None:
+            return None, None
+        if found.digest in self.closures:
+            return found.digest, None
+        self.closures.add(found.digest)
+        return found.digest, found
 
 
 class OpenRun:
@@ -118,8 +136,14 @@ class OpenRun:
         """See `Context.use`."""
         found, digest, size = opening.used(path)
         absolute = os.path.abspath(found)
+        owner = self.trunk.project
         self._inputs[absolute] = ArtifactRecord(
-            path=self.trunk.project.relative(absolute), digest=digest, size=size, role="used", folder=found.is_dir()
+            path=owner.relative(absolute),
+            digest=digest,
+            size=size,
+            role="used",
+            folder=found.is_dir(),
+            host=owner.elsewhere,
         )
         return found
 
@@ -149,7 +173,7 @@ class OpenRun:
 
     # --- what is printed -------------------------------------------------------------------------------------------
 
-    def start_output(self, folder: Path, prefix: str) -> None:
+    def start_output(self, folder: RunFolder, prefix: str) -> None:
         """Begin to keep what is printed, when the decorator asks for it."""
         monitor = self.plan.monitor
         if monitor is None or not monitor.capture_output:
@@ -157,7 +181,7 @@ class OpenRun:
         from reprokit.capture.streams import OutputCapture
 
         with self.faults.at("the output"):
-            self._output = OutputCapture(folder, self._is_mine, self.trunk.project.redactor, prefix)
+            self._output = OutputCapture(folder.path, self._is_mine, self.trunk.project.redactor, prefix)
             self._output.start()
 
     def end_output(self) -> tuple[str | None, str | None]:
@@ -194,11 +218,11 @@ class OpenRun:
                     kept[name] = files.keep(rule, path, folder)
         return kept
 
-    def keep_items(self, folder: Path) -> dict[str, FileInfo | None]:
+    def keep_items(self, folder: RunFolder) -> dict[str, FileInfo | None]:
         """Keep the files of the monitor items that the decorator names."""
         kept: dict[str, FileInfo | None] = {}
         for item in self.plan.monitor.items if self.plan.monitor else ():
-            kept.update(self.keep_files(self.trunk.project.settings.items[item], folder))
+            kept.update(self.keep_files(self.trunk.project.settings.items[item], folder.path))
         return kept
 
     def write_sidecars(

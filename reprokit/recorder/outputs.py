@@ -175,6 +175,7 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
         keyword=expected.keyword,
         commit=how.commit,
         config_hash=how.config_hash,
+        host=project.elsewhere,
     )
     after = None
     with faults.at(f"artifact {expected.requested}"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from reprokit.code import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reprokit.model.records import Kind
     from reprokit.protocols import Capture
@@ -51,6 +51,11 @@ class SnapshotSpec(NamedTuple):
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+
+def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Give patterns that were given as one or as several."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 class Plan(NamedTuple):

@@ -30,6 +30,7 @@ class Project:
         self.settings = settings
         self.root: Path = settings.root
         self.vault = Vault(settings.vault)
+        self.elsewhere: str | None = None  # this machine's name, when its disk is not the one that the project lies on
         self.process = host.process_id()
         self.journal = Appender(self.vault.journal, "", self.process.host)
         self.redactor = Redactor(settings.redact, known=_secret_values(Redactor(settings.redact)))

@@ -30,7 +30,6 @@ from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_record
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from reprokit.recorder.facts import Facts
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
@@ -65,7 +64,7 @@ def prepare_root(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: di
     opened = opening.settle(plan, subject, args, kwargs, found, facts, faults)
     run_id = os.urandom(16).hex()
     trunk = Trunk(found, facts, None, run_id)
-    return RootRun(plan, subject, opened, trunk, facts, faults, (args, kwargs))
+    return RootRun(plan, subject, opened, trunk, faults, (args, kwargs))
 
 
 class RootRun(OpenRun):
@@ -77,11 +76,10 @@ class RootRun(OpenRun):
         subject: Subject,
         opened: Opened,
         trunk: Trunk,
-        facts: Facts,
         faults: Faults,
         original: tuple[Any, Any],
     ) -> None:
-        super().__init__(plan, subject, opened, trunk, facts, faults, original)
+        super().__init__(plan, subject, opened, trunk, trunk.facts, faults, original)
         self.context = Context(
             run_id=trunk.root_id,
             parent=None,
@@ -128,7 +126,7 @@ class RootRun(OpenRun):
             self._write_documents(trunk.folder, snapshot)
             with faults.at("the journal"):
                 self._journal("open")
-            self.start_output(trunk.folder.path, "")
+            self.start_output(trunk.folder, "")
         interrupts.watch(self)
         faults.started = True
         self.context.restart(clock_only=True)
@@ -266,7 +264,7 @@ class RootRun(OpenRun):
             self._sidecars(records, status)
             return
         monitor = self.plan.monitor
-        kept = self.keep_items(folder.path)
+        kept = self.keep_items(folder)
         value = self.describe(context, "return_value", result) if monitor and monitor.include_return_value else None
         record = PostRunInfo(
             run_id=context.run_id,

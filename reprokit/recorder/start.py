@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprokit._version import __version__
 from reprokit.context import peek
-from reprokit.model.records import ContextRecord
-from reprokit.recorder import opening, project
+from reprokit.recorder import opening, project, surroundings
 from reprokit.recorder.child import prepare_child
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, Trunk
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from reprokit.recorder.plan import Plan, Subject
 
 PARENT = "REPROKIT_PARENT"  # "<root id>:<run id>:<root run's folder>", set for monitored commands
+
+#: In a worker: what the runs of the present task share, and the id of the run that sent it.
+sent: ContextVar[tuple[Trunk, str] | None] = ContextVar("reprokit_sent", default=None)
 
 _remote: dict[tuple[str, int], tuple[Trunk, str] | None] = {}
 _lock = threading.RLock()
@@ -39,6 +41,9 @@ def prepare(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[st
     if parent is not None and isinstance(parent._ledger, OpenRun):
         trunk = parent._ledger.trunk
         return prepare_child(plan, subject, args, kwargs, parent=parent, parent_id=parent.run_id, trunk=trunk)
+    task = sent.get()
+    if task is not None:
+        return prepare_child(plan, subject, args, kwargs, parent=None, parent_id=task[1], trunk=task[0])
     announced = os.environ.get(PARENT)
     if announced:
         found = _remote_trunk(announced)
@@ -74,21 +79,7 @@ def _join(announced: str) -> tuple[Trunk, str] | None:
     faults = Faults(strict=owner.settings.strict, redactor=owner.redactor)
     with faults.at("the environment of this process"):
         # The command's interpreter need not be the one that records the command.
-        record = ContextRecord(
-            root_directory=str(owner.root),
-            cwd=None,
-            platform=facts.platform,
-            environment_variables={},
-            git=facts.git,
-            files={},
-            cpu=facts.cpu,
-            memory=facts.memory,
-            gpus=facts.gpus,
-            packages=facts.packages,
-            commit=opening.commit_of(facts, faults, tree=False),
-            config_hash=opening.EMPTY_HASH,
-            reprokit_version=__version__,
-        )
+        record = surroundings.describe(owner, facts, opening.commit_of(facts, faults, tree=False))
         name = f"context-{owner.process.host}-{owner.process.pid}-{os.urandom(4).hex()}.json"
         atomic.write(str(folder / name), documents.encode(record))
     faults.tell()

@@ -34,8 +34,11 @@ class Appender:
         self._lock = threading.RLock()
 
     def append(self, record: Record) -> None:
-        """Append one line, by a single write call, so that lines of threads never mix."""
-        line = documents.encode(record, pretty=False)
+        """Append one line."""
+        self.append_lines(documents.encode(record, pretty=False))
+
+    def append_lines(self, lines: bytes) -> None:
+        """Append whole lines, by a single write call, so that those of threads never mix."""
         pid = os.getpid()
         if self._owner != pid:  # new here, or forked: a thread that is gone may hold the parent's lock
             self._lock = threading.RLock()
@@ -47,7 +50,7 @@ class Appender:
             if self._descriptor < 0:
                 path = self._folder / f"{self._prefix}{self._host}-{pid}-{os.urandom(4).hex()}.jsonl"
                 self._descriptor = os.open(path, _FLAGS, 0o600)
-            atomic.write_all(self._descriptor, line)
+            atomic.write_all(self._descriptor, lines)
 
     def close(self, *, sync: bool = False) -> None:
         """Close the file, if this process has one open; `sync` makes it last first."""

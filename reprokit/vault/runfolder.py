@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import RecordError
@@ -13,7 +14,6 @@ from reprokit.vault.journal import Appender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CONTEXT = "context.json"
 PRE_RUN = "pre-run-info.json"
@@ -62,13 +62,32 @@ class RunFolder:
 
     def append_step(self, record: StepRecord) -> None:
         """Append the line of a child run."""
+        self.append_lines(documents.encode(record, pretty=False))
+
+    def append_lines(self, lines: bytes) -> None:
+        """Append whole lines of child runs."""
         steps = self._steps
         if steps is None:
             with self._lock:
                 if self._steps is None:
                     self._steps = Appender(self.path, "steps-", self._host)
                 steps = self._steps
-        steps.append(record)
+        steps.append_lines(lines)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file that belongs to a child run; one that is there already stays.
+
+        Raises
+        ------
+        RecordError
+            When the name leads out of the folder.
+        """
+        path = self.path / name
+        if os.path.isabs(name) or ".." in Path(name).parts or not name:
+            raise RecordError(str(self.path), f"a child run's file cannot be called {name!r}")
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic.write(str(path), data)
 
 
 def is_complete(folder: Path) -> bool:

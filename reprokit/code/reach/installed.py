@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 
-_FOLDER = re.compile(r"(?P<name>.+?)-(?P<version>[0-9][^-]*)(?:-py[0-9.]+(?:-[^-]+)?)?\.(?:dist-info|egg-info)\Z")
-
-Distribution = tuple[str, str, str]  # name, version, path of its metadata
+from reprokit.code.distributions import Distribution, listed, normal
 
 _folders: dict[str, tuple[int, dict[str, Distribution]]] = {}
 _owners: dict[tuple[str, int], dict[str, list[Distribution]]] = {}
@@ -35,7 +32,7 @@ def versions(modules: dict[str, str | None]) -> tuple[dict[str, str], list[str]]
         if top in sys.stdlib_module_names or top in sys.builtin_module_names:
             continue
         owners = _of_module(top, file)
-        found.update((owner[0], owner[1]) for owner in owners)
+        found.update((owner.name, owner.version) for owner in owners)
         if not owners:
             unknown.append(f"{top} is part neither of the project nor of an installed package; name it in local=")
     return dict(sorted(found.items())), unknown
@@ -72,8 +69,8 @@ def _site_of(file: str | None) -> str | None:
 def _in_folder(folder: str, stamp: int, top: str, path: str) -> list[Distribution]:
     known = _folders.get(folder)
     if known is None or known[0] != stamp:
-        known = _folders[folder] = (stamp, _listed(folder))
-    named = known[1].get(_normal(top))
+        known = _folders[folder] = (stamp, {normal(one.name): one for one in listed(folder)})
+    named = known[1].get(normal(top))
     if named is not None and (not path or f"\n{path},".encode() in b"\n" + _record(named)):
         return [named]
     key = (folder, stamp)
@@ -83,20 +80,6 @@ def _in_folder(folder: str, stamp: int, top: str, path: str) -> list[Distributio
     if len(owners) > 1 and path:
         owners = [one for one in owners if f"\n{path},".encode() in b"\n" + _record(one)] or owners
     return owners
-
-
-def _listed(folder: str) -> dict[str, Distribution]:
-    found = {}
-    try:
-        entries = sorted(os.listdir(folder))
-    except OSError:
-        return {}
-    for entry in entries:
-        match = _FOLDER.match(entry)
-        if match is not None and not entry.startswith("~"):
-            name = match["name"].replace("_", "-")
-            found[_normal(name)] = (name, match["version"], os.path.join(folder, entry))
-    return found
 
 
 def _tops(listed: dict[str, Distribution]) -> dict[str, list[Distribution]]:
@@ -111,14 +94,14 @@ def _tops(listed: dict[str, Distribution]) -> dict[str, list[Distribution]]:
             elif not slash and first.endswith((".py", ".so", ".pyd")):
                 tops.add(first.partition(".")[0])
         if not tops:
-            tops.update(_read(os.path.join(one[2], "top_level.txt")).decode("utf-8", "replace").split())
+            tops.update(_read(os.path.join(one.path, "top_level.txt")).decode("utf-8", "replace").split())
         for top in tops:
             owners.setdefault(top, []).append(one)
     return owners
 
 
 def _record(one: Distribution) -> bytes:
-    return _read(os.path.join(one[2], "RECORD"))
+    return _read(os.path.join(one.path, "RECORD"))
 
 
 def _read(path: str) -> bytes:
@@ -127,7 +110,3 @@ def _read(path: str) -> bytes:
             return stream.read()
     except OSError:
         return b""
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
