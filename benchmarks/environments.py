@@ -14,8 +14,8 @@ PEERS = (
     "capsula==0.8.0", "sacred", "mlflow-skinny", "sqlalchemy", "alembic", "joblib", "persist==3.2.1", "numpy<2", "h5py",
 )  # fmt: skip
 
-#: What the rows about archives store, and store it with, in the process that is measured.
-BESIDE = ("numpy", "pandas", "h5py", "joblib")
+#: What the rows about archives store, and store it with, and the engines that tasks are sent to.
+BESIDE = ("numpy", "pandas", "h5py", "joblib", "dask[distributed]", "ray")
 
 #: What neither side should be slowed by: telemetry, log lines, pip's look at its own version.
 QUIET = {

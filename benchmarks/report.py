@@ -37,7 +37,7 @@ class Row:
 def amount(value: float, unit: str) -> str:
     """Write seconds or bytes in the unit that reads best."""
     if unit == "B":
-        return f"{value / 1e6:.1f} MB"
+        return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value:.0f} B"
     if abs(value) >= 1:
         return f"{value:.2f} s"
     return f"{value * 1e3:.2f} ms" if abs(value) >= 1e-3 else f"{value * 1e6:.1f} us"

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import apart, archives, closure, fixtures, measure, trees
+from benchmarks import apart, archives, closure, fixtures, measure, ship, trees
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
@@ -202,5 +202,6 @@ ALL = {
     "changes": trees.changes,
     "apart": apart.apart,
     "closure": closure.closure,
+    "ship": ship.ship,
     **archives.ALL,
 }

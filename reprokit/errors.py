@@ -11,7 +11,10 @@ __all__ = [
     "AmbiguousTreeError",
     "ArchiveError",
     "ArtifactExistsError",
+    "BundleMissingError",
+    "BundleTooLargeError",
     "CaptureError",
+    "CodeMismatchError",
     "ConfigError",
     "CycleError",
     "DirtyRepositoryError",
@@ -31,11 +34,14 @@ __all__ = [
     "RunNotFoundError",
     "SecretsError",
     "SettingsError",
+    "ShipError",
     "SnapshotExistsError",
     "TreeNotFoundError",
     "UncapturableError",
+    "UnshippableError",
     "VaultError",
     "VaultVersionError",
+    "WorkerError",
 ]
 
 
@@ -323,3 +329,71 @@ class DuplicateError(ArchiveError):
 
     def __str__(self) -> str:
         return f"Object with name {self.args[0]!r} already exists in archive."
+
+
+class ShipError(ReprokitError, RuntimeError):
+    """Code or a task cannot be sent to another process, or what came back cannot be read."""
+
+    def __str__(self) -> str:
+        return ": ".join(str(arg) for arg in self.args)
+
+
+class BundleTooLargeError(ShipError, ValueError):
+    """The local packages are larger than a bundle may be.
+
+    Arguments: the root, the size and the limit in bytes, the largest files with their sizes.
+    """
+
+    def __init__(self, root: str, size: int, limit: int, largest: tuple[tuple[str, int], ...]) -> None:
+        super().__init__(root, size, limit, largest)
+
+    def __str__(self) -> str:
+        root, size, limit, largest = self.args
+        listed = ", ".join(f"{path} ({bytes_:,} bytes)" for path, bytes_ in largest)
+        return (
+            f"{root}: the local packages hold {size:,} bytes, and a bundle may have {limit:,}; the largest files are "
+            f"{listed}; exclude them (exclude=...), name them in .gitignore, or raise max-bundle-size"
+        )
+
+
+class BundleMissingError(ShipError, LookupError):
+    """A bundle is to be used, named by its digest, that nobody has sent to this process.
+
+    Arguments: the digest, where it was looked for.
+    """
+
+    def __init__(self, digest: str, where: str) -> None:
+        super().__init__(digest, where)
+
+    def __str__(self) -> str:
+        digest, where = self.args
+        return f"bundle {digest[:16]} is not here ({where}); send it along: ship.dumps(obj) does by default"
+
+
+class CodeMismatchError(ShipError, ImportError):
+    """Code that arrived is not the code that was sent, or the worker can't run it as the driver would.
+
+    Arguments: what differs, as it was expected, as it was found.
+    """
+
+    def __init__(self, what: str, expected: str, found: str) -> None:
+        super().__init__(what, expected, found)
+
+    def __str__(self) -> str:
+        what, expected, found = self.args
+        return f"{what}: expected {expected}, found {found}"
+
+
+class UnshippableError(ShipError, TypeError):
+    """An object cannot be sent.  Arguments: the place (``argument 2['lock']``), its type, why."""
+
+    def __init__(self, place: str, kind: str, why: str) -> None:
+        super().__init__(place, kind, why)
+
+    def __str__(self) -> str:
+        place, kind, why = self.args
+        return f"{place} ({kind}) cannot be sent: {why}"
+
+
+class WorkerError(ShipError):
+    """A worker cannot run tasks, or failed outside of them.  Arguments: what is wrong, the remedy."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from reprokit.context import Context
@@ -38,4 +38,61 @@ class Ledger(Protocol):
 
     def describe(self, context: Context, name: str, value: Any) -> Any:
         """Give what JSON can hold of a recorded value, secrets taken out."""
+        ...
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """An engine in whose tasks one has to wait in its own way, or it doesn't notice and keeps the CPU busy."""
+
+    def wait(self, handle: object | None, timeout: float | None) -> bool:
+        """Wait for a task, or for any (`handle` None), for `timeout` seconds at most; False: wait as usual."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """An engine that puts only those of its promises in place that are arguments themselves."""
+
+    def keep(self, reference: object) -> object:
+        """Give what makes `Engine.submit` hand a promise on as it is."""
+        ...
+
+
+class Engine(Protocol):
+    """Takes tasks to workers: a pool of processes, a Dask client, Ray.
+
+    A task is `reprokit.ship.work` and bytes.  Large things that many tasks need (*cargo*: bundles and manifests) are
+    named in tasks by digest and delivered apart from them.
+    """
+
+    name: str
+    local: bool  # whether its workers are processes of this machine
+
+    def is_reference(self, value: object) -> bool:
+        """Tell whether a value is the engine's own promise of one, which it puts in place on the worker."""
+        ...
+
+    def deliver(self, named: Mapping[str, bytes], /) -> None:
+        """Make cargo known on all workers, present and future; each digest is delivered once per engine."""
+        ...
+
+    def submit(self, task: bytes, references: Sequence[object], done: Callable[..., None]) -> object:
+        """Start ``reprokit.ship.work(task, *references)`` on a worker, and give what `cancel` takes.
+
+        ``done(outcome, error, lost)`` is called once, from any thread, with what it returned or with the engine's error;
+        `lost` says for each earlier attempt of the engine at this task where and how it was lost.
+        """
+        ...
+
+    def cancel(self, handle: object) -> bool:
+        """Call a task off; tells whether it will never run."""
+        ...
+
+    def lost(self, error: BaseException) -> str | None:
+        """Tell, when an error means that the worker died, how."""
+        ...
+
+    def close(self, *, wait: bool, cancel: bool) -> None:
+        """Give back what the engine holds."""
         ...

@@ -146,6 +146,13 @@ def test_sizes(tmp_path, text, size):
     assert settings.load(tmp_path, {}).max_file_size == size
 
 
+def test_a_bundle_may_have_100_mb_unless_told_otherwise(tmp_path):
+    assert settings.load(tmp_path, {}).max_bundle_size == 100_000_000
+    (tmp_path / "reprokit.toml").write_text("max-bundle-size = '250 MB'\n")
+    assert settings.load(tmp_path, {}).max_bundle_size == 250_000_000
+    assert settings.load(tmp_path, {"REPROKIT_MAX_BUNDLE_SIZE": "1 GB"}).max_bundle_size == 10**9
+
+
 def test_root_is_the_first_marked_folder_upwards(tmp_path):
     inner = tmp_path / "a" / "b" / "c"
     inner.mkdir(parents=True)

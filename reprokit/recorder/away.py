@@ -169,16 +169,21 @@ class AwayTrunk(Trunk):
         Digest of the code that was sent, as it was found here.
     closure_digest
         Of the task's function, as the sender computed it.
+    sender_id
+        Id of the run, the root or one of its children, that sent the task.
     """
 
-    __slots__ = ("_closure_digest", "origin")
+    __slots__ = ("_closure_digest", "origin", "sender_id")
 
-    def __init__(self, origin: Origin, project: AwayProject, bundle: str | None, closure_digest: str | None) -> None:
+    def __init__(
+        self, origin: Origin, project: AwayProject, bundle: str | None, closure_digest: str | None, sender_id: str
+    ) -> None:
         super().__init__(project, project.facts(), AwayFolder(), origin.root_id)
         self.origin = origin
         self.bundle = bundle
         self.environment = project.environment
         self._closure_digest = closure_digest
+        self.sender_id = sender_id
 
     @property
     def path(self) -> Path | None:

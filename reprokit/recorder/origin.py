@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A run of another process.
+    """A root run of another process.
 
     Attributes
     ----------
-    root_id, run_id
-        The root run and the one that sends the task, in hex.
+    root_id
+        Its id, in hex.
     machine
         Names the sender's machine; on the same one the project's folder means the same.
     commit, tree_commit
@@ -38,7 +38,6 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     root_id: str
-    run_id: str
     root: str
     machine: str
     commit: str
@@ -98,7 +97,6 @@ def origin_of(context: Context, *, snapshot: bool = False) -> Origin:
     settings = msgspec.to_builtins(owner.settings, enc_hook=str)
     return Origin(
         root_id=context.root_id,
-        run_id=context.run_id,
         root=str(owner.root),
         machine=process.machine(),
         commit=facts.commit(tree=False),

@@ -74,6 +74,7 @@ def _own_keys(source: Source) -> dict[str, Callable[[str, Any], Any]]:
         "redact": source.strings,
         "max-file-size": source.size,
         "max-diff-size": source.size,
+        "max-bundle-size": source.size,
         "capture-random-state": source.boolean,
         "capture-packages": source.boolean,
     }

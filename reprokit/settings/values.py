@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     dirty
         What makes a repository dirty: ``"tracked"`` changes, those and new ``*.py`` files (``"source"``), or ``"all"``
         new files too.
-    max_file_size, max_diff_size : int
+    max_file_size, max_diff_size, max_bundle_size : int
         In bytes.
     """
 
@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     redact: tuple[str, ...] = ()
     max_file_size: int = 50_000_000
     max_diff_size: int = 100_000_000
+    max_bundle_size: int = 100_000_000
     capture_random_state: bool = True
     capture_packages: bool = True
 

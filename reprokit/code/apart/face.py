@@ -15,7 +15,7 @@ from reprokit.code.apart.tree import Tree
 from reprokit.errors import ImportApartError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
     from reprokit.code.apart.stamps import Stamp
@@ -63,6 +63,8 @@ def open_tree(
     *,
     package: str | None = None,
     run_init: bool = False,
+    tops: Iterable[str] = (),
+    left: Mapping[str, str] | None = None,
 ) -> Face:
     """Make a tree importable under its prefix, once; give its root module.
 
@@ -72,12 +74,14 @@ def open_tree(
         The tree's name, when its folder is a package rather than one that holds modules and packages.
     run_init
         Whether the folder's ``__init__.py`` is the root module's own code.
+    tops, left
+        Top-level names that are the tree's in any case, and modules that it was kept without, with the reason.
     """
     with finder.lock:
         there = sys.modules.get(prefix)
         if isinstance(there, Face):
             return there
-        tree = Tree(prefix, folder, roots, label, known, package)
+        tree = Tree(prefix, folder, roots, label, known, package, tops, left)
         face = Face(prefix)
         face.__reprokit_tree__ = tree
         face.__path__ = list(roots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from importlib.machinery import ModuleSpec
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from reprokit.code import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
     from reprokit.code.apart.tree import Tree
 
 trees: dict[str, Tree] = {}  # by private name
 names: dict[str, Tree] = {}  # by the name that `load` gave
+openers: list[Callable[[str], bool]] = []  # open a tree by its private name, when they have it
 lock = threading.RLock()
 
 
@@ -48,7 +50,8 @@ class _Finder:
     ) -> ModuleSpec | None:
         top, _, rest = fullname.partition(".")
         if not rest:
-            return None
+            face = _opened(top) if top.startswith(PREFIX) and top not in trees else None
+            return ModuleSpec(top, cast("Any", _ThatModule(face))) if face is not None else None
         tree = trees.get(top)
         if tree is not None:
             return tree.spec(fullname, path)
@@ -64,6 +67,28 @@ class _Finder:
             tree.forget_listings()
 
 
+def _opened(top: str) -> ModuleType | None:
+    """Open a tree that is named by its digest, as in pickles that somebody else wrote."""
+    for opener in openers:
+        if opener(top):
+            return sys.modules.get(top)
+    return None
+
+
+class _ThatModule:
+    """Loads what is loaded already."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._own_spec = module.__spec__  # the import system is going to write its own over it
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own_spec
+
+
 class _SameModule:
     """Loads ``snap.package`` as what it is already: a module of the tree that `load` named ``snap``."""
 
@@ -71,12 +96,21 @@ class _SameModule:
         self._tree, self._rest = tree, rest
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = self._tree.submodule(self._rest)
-        self._own_spec = module.__spec__  # the import system is going to write its own over it
-        return module
+        self._there = _ThatModule(self._tree.submodule(self._rest))
+        return self._there.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._own_spec
+        self._there.exec_module(module)
 
 
 _finder = _Finder()
+
+
+def _after_fork() -> None:
+    """Have a lock of one's own: what another thread held at that moment is held for ever here."""
+    global lock
+    lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

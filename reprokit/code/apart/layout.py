@@ -12,7 +12,7 @@ from reprokit.code.apart.stamps import Stamp
 from reprokit.code.foreign import is_foreign_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Layout:
@@ -30,19 +30,35 @@ class Layout:
         The files as they are now; a module whose file has another stamp later is refused.
     package
         The tree's only top-level name, when the folder itself is a package.
+    tops
+        Top-level names that mean a module of this tree, whatever is installed here.
+    left
+        Modules that the tree was kept without, by name, and why.
     """
 
     def __init__(
-        self, prefix: str, folder: str, roots: Sequence[str], known: Mapping[str, Stamp], package: str | None
+        self,
+        prefix: str,
+        folder: str,
+        roots: Sequence[str],
+        known: Mapping[str, Stamp],
+        package: str | None,
+        tops: Iterable[str] = (),
+        left: Mapping[str, str] | None = None,
     ) -> None:
         self.prefix = prefix
         self.folder = folder
         self.roots = tuple(roots)
         self.package = package
+        self.contents: Mapping[
+            str, bytes
+        ] = {}  # SHA-256 of sources by path, for trees that share what they have in common
         self.pinned: dict[str, bytes] = {}  # sources that were replaced on disk since
         self.locator = locate.Locator()
         self.seen_path: list[str] = []  # sys.path as `look_at_path` found it last
+        self.left = dict(left or {})
         self._known = known
+        self._told = frozenset((*tops, *(name.partition(".")[0] for name in self.left)))
         self._own: dict[str, bool] = {}
 
     def private(self, name: str) -> str:
@@ -77,6 +93,8 @@ class Layout:
     def _is_own(self, top: str) -> bool:
         if self.package:
             return top == self.package
+        if top in self._told:
+            return True
         found = self.locator.look(top, self.roots) if top and top != "__main__" else None
         if found is None or BuiltinImporter.find_spec(top) or FrozenImporter.find_spec(top):  # they come before folders
             return False

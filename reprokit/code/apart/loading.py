@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from importlib.machinery import ModuleSpec, NamespaceLoader, SourceFileLoader
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.code.apart.locate import EXTENSIONS, Found
 from reprokit.errors import ImportApartError
 
 if TYPE_CHECKING:
-    from types import CodeType
-
     from reprokit.code.apart.tree import Tree
 
 
@@ -53,9 +51,24 @@ class ApartLoader(SourceFileLoader):
             raise ImportApartError(
                 self.tree.plain(fullname), f"{self.path} has changed since {self.tree.label} was loaded; load it again"
             )
+        content = self.tree.contents.get(self.path)
+        there = _codes.get(content) if content is not None else None
+        if there is not None:
+            return _at(there, self.path)
         found = super().get_code(fullname)
         assert found is not None  # sources always have code
+        if content is not None:
+            _codes[content] = found
         return found
+
+
+_codes: dict[bytes, CodeType] = {}  # by SHA-256 of the source: versions of a package differ in a few files
+
+
+def _at(code: CodeType, path: str) -> CodeType:
+    """Give the same code as if it had been compiled from another file; what is large in it is shared."""
+    constants = tuple(_at(one, path) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_filename=path, co_consts=constants)
 
 
 def spec_for(fullname: str, found: Found, tree: Tree) -> ModuleSpec | None:

@@ -60,8 +60,19 @@ def _importlib_util(tree: Tree) -> dict[str, Any]:
 def _metadata(tree: Tree) -> dict[str, Any]:
     import importlib.metadata as real
 
+    def own(name: str) -> real.Distribution | None:
+        context = real.DistributionFinder.Context(name=name, path=list(tree.roots))
+        return next(iter(real.MetadataPathFinder.find_distributions(context)), None)
+
     def named(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda distribution_name: function(tree.plain(distribution_name))
+        def look_up(distribution_name: str) -> Any:
+            name = tree.plain(distribution_name)
+            found = own(name)
+            if found is None:
+                return function(name)
+            return found if function is real.distribution else getattr(found, function.__name__)
+
+        return look_up
 
     return {name: named(getattr(real, name)) for name in ("distribution", "files", "metadata", "requires", "version")}
 

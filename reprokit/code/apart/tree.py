@@ -22,7 +22,7 @@ from reprokit.code.apart.loading import spec_for
 from reprokit.errors import ImportApartError, NotInTreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reprokit.code.apart.stamps import Stamp
     from reprokit.model.records import SnapshotInfo
@@ -44,8 +44,10 @@ class Tree(Layout):
         label: str,
         known: Mapping[str, Stamp],
         package: str | None = None,
+        tops: Iterable[str] = (),
+        left: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(prefix, folder, roots, known, package)
+        super().__init__(prefix, folder, roots, known, package, tops, left)
         self.label = label  # what messages call it
         self.commit: str | None = None  # as in artifact names, where it is known
         self.snapshot: SnapshotInfo | None = None  # what a vault keeps of it
@@ -59,10 +61,14 @@ class Tree(Layout):
         return f"<tree {self.label}>"
 
     def spec(self, fullname: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
-        """Find a module by its private name; raises `ImportApartError` for a compiled extension."""
+        """Find a module by its private name; raises `ImportApartError` for a compiled extension, `NotInTreeError` for what was left out."""
         parent, _, name = fullname.rpartition(".")
         found = self.locator.look(name, self.roots if parent == self.prefix or path is None else path)
-        return spec_for(fullname, found, self) if found is not None else None
+        if found is not None:
+            return spec_for(fullname, found, self)
+        if self.left and self.plain(fullname) in self.left:
+            raise NotInTreeError(self.plain(fullname), self.label, self.left[self.plain(fullname)])
+        return None
 
     def module(self, name: str) -> ModuleType:
         """Import a module by the name that the tree has for it.

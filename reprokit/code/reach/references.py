@@ -99,6 +99,20 @@ class _Reader:
                 put("~" if value is None else ascii(value))
         put("]")
 
+    def _operation(self, node: ast.BinOp) -> None:
+        """Go down the left side without recursion: computer algebra writes sums of a thousand terms."""
+        outer: list[ast.BinOp] = []
+        inner: ast.expr = node
+        while inner.__class__ is ast.BinOp:
+            assert isinstance(inner, ast.BinOp)
+            outer.append(inner)
+            self._out.append("BinOp")
+            inner = inner.left
+        self.visit(inner)
+        for one in reversed(outer):
+            self.visit(one.op)
+            self.visit(one.right)
+
     # --- names
 
     def _constant(self, node: ast.Constant) -> None:
@@ -370,6 +384,7 @@ class _Reader:
 
 
 _SPECIAL: dict[type, Callable[[Any, Any], None]] = {
+    ast.BinOp: _Reader._operation,
     ast.Constant: _Reader._constant,
     ast.Name: _Reader._name,
     ast.Attribute: _Reader._attribute,

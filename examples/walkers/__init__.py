@@ -1,0 +1,1 @@
+"""Random walks: a package of the project that no worker has installed."""

@@ -1,0 +1,1 @@
+"""Bundles: the local packages of a project, packed to be sent to other processes, and imported apart there."""

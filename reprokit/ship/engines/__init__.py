@@ -1,0 +1,1 @@
+"""Adapters to what runs tasks: executors of the standard library's kind, Dask, Ray."""
