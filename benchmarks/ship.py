@@ -44,7 +44,7 @@ def project(folder: Path, version: int = 0) -> Path:
         (package / f"m{number}.py").write_text("\n".join(lines) + "\n")
     imports = "\n".join(f"from pack import m{number}" for number in range(FILES - 2))
     (package / "start.py").write_text(
-        f"{imports}\n\ndef trivial(x):\n    return x\n\ndef main(x):\n    return m0.f1(x) + m1.VERSION\n"
+        f"{imports}\n\ndef trivial(x):\n    return x\n\ndef main(x):\n    return m1.VERSION + x\n"
     )
     for command in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")):
         subprocess.run(["git", *command], cwd=folder, check=True, env=variables())
@@ -53,7 +53,7 @@ def project(folder: Path, version: int = 0) -> Path:
 
 def _run(setting: Setting, script: str, *args: object, cwd: Path) -> str:
     path = CHECKOUT / "benchmarks" / "contestants" / script
-    environ = {**variables(), "PYTHONPATH": str(cwd), "TMPDIR": str(setting.work), "RAY_TMPDIR": "/tmp",
+    environ = {**variables(), **({"PYTHONPATH": str(cwd)} if (cwd / "pack").exists() else {}), "TMPDIR": str(setting.work), "RAY_TMPDIR": "/tmp",
                "RAY_USAGE_STATS_ENABLED": "0"}  # fmt: skip
     done = subprocess.run(
         [setting.own.python, path, *map(str, args)], cwd=cwd, env=environ, capture_output=True, text=True, check=False
@@ -84,6 +84,14 @@ def ship(setting: Setting) -> Iterator[Row]:
         subprocess.run(command, cwd=one, check=True, env={**variables(), "TMPDIR": str(setting.work)})
     memory = float(_run(setting, "ship_versions.py", kept, cwd=kept))
     yield Row(f"memory of {VERSIONS} versions", memory, "200 MB", 200e6, 1.0, unit="B")
+    for engine, what, peer in (
+        ("dask", "a version's first result on Dask", "Client.upload_file"),
+        ("ray", "a version's first result on Ray, which is started", "runtime_env py_modules"),
+    ):
+        first = {
+            way: float(_run(setting, "ship_first.py", engine, way, place, cwd=kept)) for way in ("peer", "reprokit")
+        }
+        yield Row(what, first["reprokit"], peer, first["peer"])
     for engine, (name, share) in _ENGINES.items():
         took = json.loads(_run(setting, "ship_tasks.py", engine, TASKS, setting.rounds(12), cwd=place))
         yield Row(f"{TASKS} tasks on {name}", took["ours"], f"{name} by itself", took["bare"], 1 / share)

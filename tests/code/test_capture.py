@@ -366,6 +366,8 @@ def test_killed_at_any_time_leaves_the_old_or_the_new(write, tmp_path):
         found = tree(target)
         assert {"__init__.py", "pack/__init__.py", "pack/core.py", "pack/sub/deep.py"} <= set(found)
         assert found["pack/core.py"] == found["pack/sub/deep.py"]
+    for name in ("core", "sub/deep"):  # the last one may have been killed as it wrote them
+        (root / "pack" / f"{name}.py").write_text("VALUE = -1\n")
     import pack
 
     snapshot.capture(pack, target, overwrite=True)

@@ -331,7 +331,7 @@ def test_entries_hold_no_values_and_know_no_place(place, tmp_path):  # noqa: F81
         assert str(tmp_path).encode() not in data
 
 
-FORM = "a6648b18863dbd90"  # raise kept.FORMAT whenever this has to be changed for another reason than that code was only moved
+FORM = "f359c1cd9aa7b762"  # raise kept.FORMAT whenever this has to be changed for another reason than that code was only moved
 
 
 def test_the_format_is_raised_when_facts_are_derived_otherwise():

@@ -96,10 +96,10 @@ def test_the_remedy_is_named():
 @pytest.mark.parametrize(
     ("call", "place"),
     [
-        ((print, (1, {"lock": LOCK}), {}), "argument 2['lock']"),
-        ((print, (), {"end": [LOCK]}), "argument 'end'[0]"),
+        ((repr, (1, {"lock": LOCK}), {}), "argument 2['lock']"),
+        ((repr, (), {"end": [LOCK]}), "argument 'end'[0]"),
         ((closure(), (), {}), "function, variable 'guard'"),
-        ((print, [(1,), (LOCK,)]), "call 2[0]"),
+        ((repr, [(1,), (LOCK,)]), "call 2[0]"),
     ],
 )
 def test_parts_of_a_call_have_the_names_that_a_user_knows(call, place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import threading
 import time
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-_PATIENCE = 10.0  # seconds to wait for the cluster at the end
+_PATIENCE = 3.0  # seconds to wait for the cluster at the end
 _FRESH = 0.05  # seconds for which it is taken for true which tasks run
 _secede: Any = distributed.secede
 _KEPT = 64  # pieces of cargo that stay delivered; a worker that lacks an older one asks for it
@@ -168,13 +169,12 @@ class DaskEngine:
         names = list(self._delivered)
         if not names or self._client.status in CLOSED:
             return
-        if wait and not self._client.asynchronous:
+        take_back = functools.partial(dask_cluster.take_back_soon, self._client, self._owner, names)
+        if self._client.asynchronous:
+            self._client.loop.add_callback(take_back)
+        else:  # at once: the client may be closed next, and then nobody would
             with contextlib.suppress(Exception):  # a cluster that is gone has nothing to give back
-                self._client.sync(
-                    dask_cluster.take_back_soon, self._client, self._owner, names, callback_timeout=_PATIENCE
-                )
-        else:
-            self._client.loop.add_callback(dask_cluster.take_back_soon, self._client, self._owner, names)
+                self._client.sync(take_back, callback_timeout=_PATIENCE)
 
     def _check(self) -> None:
         if self._client.status in CLOSED:

@@ -27,7 +27,7 @@ _LOAD = """
 try:
     import reprokit.ship.engines.dask_cluster as home
     plugin = getattr(home, kind)(*args)
-except ImportError as error:
+except Exception as error:
     from distributed import WorkerPlugin
 
     class NoReprokit(WorkerPlugin):
