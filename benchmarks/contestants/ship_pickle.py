@@ -14,7 +14,8 @@ import cloudpickle
 import pack.start
 
 from reprokit import settings, ship
-from reprokit.ship import pickler, task
+from reprokit.ship import task
+from reprokit.ship.pickling import pickler
 
 CHILD = """
 import json, pickle, sys, time

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import MissingExtraError
 from reprokit.recorder.plan import patterns
-from reprokit.ship import dask_graphs, peer
-from reprokit.ship.pickler import Sender
+from reprokit.ship import dask_graphs
+from reprokit.ship.pickling import peer
+from reprokit.ship.pickling.pickler import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,14 +15,15 @@ from collections import OrderedDict
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reprokit.ship import cargo, peer, sealed
-from reprokit.ship.local import FOREIGN
-from reprokit.ship.pickler import plain_override
+from reprokit.ship import cargo, sealed
+from reprokit.ship.pickling import peer
+from reprokit.ship.pickling.local import FOREIGN
+from reprokit.ship.pickling.pickler import plain_override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reprokit.ship.pickler import Sender
+    from reprokit.ship.pickling.pickler import Sender
 
 _OWNER = "extend"
 _KEPT = 64  # bundles that a client keeps delivered

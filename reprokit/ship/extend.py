@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit.recorder.plan import patterns
-from reprokit.ship import peer
-from reprokit.ship.local import Local
-from reprokit.ship.parcel import Parcel
-from reprokit.ship.pickler import PLAIN, Carried
+from reprokit.ship.pickling import peer
+from reprokit.ship.pickling.local import Local
+from reprokit.ship.pickling.parcel import Parcel
+from reprokit.ship.pickling.pickler import PLAIN, Carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from reprokit.ship import pickler
+from reprokit.ship.pickling import pickler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

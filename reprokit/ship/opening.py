@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reprokit import settings
 from reprokit.recorder.plan import patterns
 from reprokit.ship.executors import Executor
-from reprokit.ship.pickler import Sender
+from reprokit.ship.pickling.pickler import Sender
 from reprokit.ship.sending import Sending
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from reprokit.code.bundles import current, store
 from reprokit.errors import CodeMismatchError, ShipError
 from reprokit.recorder.plan import patterns
-from reprokit.ship import pickler
-from reprokit.ship.parcel import Parcel
+from reprokit.ship.pickling import pickler
+from reprokit.ship.pickling.parcel import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reprokit.ship.pickler import Sender
+    from reprokit.ship.pickling.pickler import Sender
 
 MAGIC = b"\x89rkship\n"  # one byte beyond ASCII and a line end, for what mangles binary files shows there
 VERSION = 1

@@ -16,8 +16,8 @@ from reprokit.ship import extend, plain
 from reprokit.ship.cargo import BUNDLE
 from reprokit.ship.engines import ray_table
 from reprokit.ship.engines.ray_package import ray
-from reprokit.ship.local import Local
-from reprokit.ship.pickler import Carried
+from reprokit.ship.pickling.local import Local
+from reprokit.ship.pickling.pickler import Carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

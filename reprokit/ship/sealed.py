@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from reprokit.code.bundles import current, store
-from reprokit.ship import pickler
+from reprokit.ship.pickling import pickler
 
 
 class Sealed:

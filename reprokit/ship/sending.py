@@ -14,8 +14,9 @@ from reprokit.protocols import Keeping
 from reprokit.recorder import origin
 from reprokit.recorder.away import AwayTrunk
 from reprokit.recorder.plan import subject_of
-from reprokit.ship import cargo, unshippable
+from reprokit.ship import cargo
 from reprokit.ship.future import Future
+from reprokit.ship.pickling import unshippable
 from reprokit.ship.task import Manifest, Task, digest, encode
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reprokit.context import Context
     from reprokit.model.records import ClosureInfo
     from reprokit.protocols import Engine
-    from reprokit.ship.pickler import Sender
+    from reprokit.ship.pickling.pickler import Sender
 
 _NUMBERS = itertools.count(1)
 

@@ -19,7 +19,8 @@ from reprokit.recorder import start
 from reprokit.recorder.away import AwayProject, AwayTrunk, describe_environment
 from reprokit.recorder.child import prepare_child
 from reprokit.recorder.plan import Plan, Subject
-from reprokit.ship import attempts, cargo, pickler
+from reprokit.ship import attempts, cargo
+from reprokit.ship.pickling import pickler
 from reprokit.ship.task import Outcome, Task, decode_manifest, decode_task
 
 if TYPE_CHECKING:

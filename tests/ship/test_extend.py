@@ -21,7 +21,7 @@ import reprokit.ship as ship
 from reprokit.code.bundles import store
 from reprokit.errors import ShipError
 from reprokit.ship import extend
-from reprokit.ship.local import Local
+from reprokit.ship.pickling.local import Local
 from tests.ship.conftest import SOURCE, python
 
 FILES = {
@@ -276,7 +276,7 @@ def test_a_plain_pickler_is_taught_names_and_leaves_the_rest(package, work):
     local = sender_for(local=(), include=(), exclude=(), allow_secrets=False).local
     extend.teach(Own, local, bytes.fromhex)
     assert pickle.loads(dumps([work.f, 1j])) == [work.f, 3]
-    assert b"reprokit.ship.rebuild" in dumps(work.Node(1))
+    assert b"reprokit.ship.pickling.rebuild" in dumps(work.Node(1))
     with pytest.raises((AttributeError, pickle.PicklingError), match=r"local object|lambda"):
         dumps(work.make())
     extend.forget(Own)

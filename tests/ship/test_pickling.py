@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 import reprokit.ship as ship
 from reprokit.code.bundles import store
 from reprokit.errors import ShipError, UnshippableError
-from reprokit.ship import rebuild
-from reprokit.ship.pickler import Sender, loads
+from reprokit.ship.pickling import rebuild
+from reprokit.ship.pickling.pickler import Sender, loads
 from tests.ship import zoo
 from tests.ship.conftest import python
 
@@ -227,7 +227,7 @@ def test_results_of_older_code_come_back_as_that_and_can_be_sent_again(sender, p
     code = """
         import pickle
         from reprokit.code.bundles import store
-        from reprokit.ship.pickler import loads
+        from reprokit.ship.pickling.pickler import loads
         mixed, digest, archive = pickle.loads(data)
         store.add(digest, archive)
         a, b, f = loads(mixed)
@@ -370,7 +370,7 @@ ATTACHES = """
 import importlib, json, math
 import pkg.work
 from pathlib import Path
-from reprokit.ship.pickler import Sender
+from reprokit.ship.pickling.pickler import Sender
 def nothing(n): return n + 1
 def standard(n):
     import json, os.path

@@ -10,8 +10,8 @@ from collections import namedtuple
 import pytest
 
 from reprokit.errors import ShipError, UnshippableError
-from reprokit.ship.pickler import Sender
-from reprokit.ship.unshippable import call_parts
+from reprokit.ship.pickling.pickler import Sender
+from reprokit.ship.pickling.unshippable import call_parts
 
 LOCK = threading.Lock()
 Pair = namedtuple("Pair", "left right")

@@ -10,7 +10,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from reprokit.ship.local import Local
+    from reprokit.ship.pickling.local import Local
 
 _IMPORT = dis.opmap["IMPORT_NAME"]
 # What imports a module that no import statement names.

@@ -16,13 +16,13 @@ from reprokit.code.apart.stand_ins import StandIn
 from reprokit.code.apart.tree import Tree
 from reprokit.code.bundles import store
 from reprokit.errors import UnshippableError
-from reprokit.ship import by_value, imports, names, rebuild
-from reprokit.ship.local import FOREIGN, LOCAL, MAIN
+from reprokit.ship.pickling import by_value, imports, names, rebuild
+from reprokit.ship.pickling.local import FOREIGN, LOCAL, MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reprokit.ship.local import Local
+    from reprokit.ship.pickling.local import Local
 
 _NO_REFERENCES = (FunctionType, type, CellType, ModuleType, MethodType)
 _lru_cached = type(functools.lru_cache(lambda: None))

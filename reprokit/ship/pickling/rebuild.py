@@ -166,14 +166,14 @@ def fill(made: CellType, state: tuple[Any, ...]) -> None:
 
 def class_(*args: Any) -> type:
     """Make a class, without what `class_state` gives it; one that this process has already is not made again."""
-    from reprokit.ship import peer
+    from reprokit.ship.pickling import peer
 
     return _class(args[4], lambda: peer.make_class(*args))
 
 
 def enum(*args: Any) -> type:
     """Make an enumeration, as `class_` does."""
-    from reprokit.ship import peer
+    from reprokit.ship.pickling import peer
 
     return _class(args[5], lambda: peer.make_enum(*args))
 
@@ -181,13 +181,13 @@ def enum(*args: Any) -> type:
 def class_state(made: type, state: Any) -> None:
     """Give a class its contents; one of this process's own keeps those that it has."""
     if made in _rebuilt:
-        from reprokit.ship import peer
+        from reprokit.ship.pickling import peer
 
         peer.fill_class(made, state)
 
 
 def _class(number: str, make: Callable[[], type]) -> type:
-    from reprokit.ship import peer
+    from reprokit.ship.pickling import peer
 
     global _pid
     if _pid != os.getpid():  # forked: what was the parent's own is a copy here

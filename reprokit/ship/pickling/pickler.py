@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.code.bundles import store
 from reprokit.errors import ReprokitError, ShipError
-from reprokit.ship import peer, rebuild
-from reprokit.ship.local import Local
-from reprokit.ship.parcel import Parcel
+from reprokit.ship.pickling import peer, rebuild
+from reprokit.ship.pickling.local import Local
+from reprokit.ship.pickling.parcel import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +97,7 @@ class Sender:
         except (ReprokitError, MemoryError):
             raise
         except Exception as error:
-            from reprokit.ship import unshippable
+            from reprokit.ship.pickling import unshippable
 
             def attempt(part: object) -> None:
                 Pickler(io.BytesIO(), parcel.again()).dump(part)

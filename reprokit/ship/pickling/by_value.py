@@ -11,10 +11,10 @@ import sys
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from reprokit.ship import peer, rebuild
+from reprokit.ship.pickling import peer, rebuild
 
 if TYPE_CHECKING:
-    from reprokit.ship.parcel import Parcel
+    from reprokit.ship.pickling.parcel import Parcel
 
 BUILTIN = (type(None), type(Ellipsis), type(NotImplemented))
 

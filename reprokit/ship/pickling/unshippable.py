@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import ReprokitError, UnshippableError
-from reprokit.ship import peer
+from reprokit.ship.pickling import peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
