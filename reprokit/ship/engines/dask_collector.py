@@ -295,7 +295,7 @@ def _gone(client: Any, key: str, error: BaseException | None) -> WorkerError:
     elif reason == "lost dependencies":
         what = "a result that the task needs was lost with a Dask worker"
     else:
-        what = f"the Dask cluster dropped the task {key} ({error or reason})"
+        what = f"the Dask cluster dropped the task {key} ({str(error or '') or 'no reason told'})"
     made = dropped(what)
     made.__cause__ = error
     return made

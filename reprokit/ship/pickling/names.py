@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from reprokit.code.apart.stand_ins import _MODULES as STAND_INS
 from reprokit.code.apart.tree import Tree
@@ -90,7 +90,7 @@ def _class_of(obj: Any) -> Any:
 
 def tree_behind(function: FunctionType) -> Tree | None:
     """Give the tree in which imports of a function look first."""
-    space: dict[str, Any] = function.__builtins__  # type: ignore[attr-defined]
+    space: dict[str, Any] = cast("Any", function).__builtins__  # not every checker knows of it
     found = getattr(space.get("__import__"), "__self__", None)
     return found if isinstance(found, Tree) else None
 
