@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from reprokit.lazy import attach
 
 if TYPE_CHECKING:
-    from reprokit.ship.dask import extend_dask as extend_dask
-    from reprokit.ship.extend import extend_cloudpickle as extend_cloudpickle
+    from reprokit.ship.extend.cloudpickle import extend_cloudpickle as extend_cloudpickle
+    from reprokit.ship.extend.dask import extend_dask as extend_dask
+    from reprokit.ship.extend.ray import extend_ray as extend_ray
     from reprokit.ship.opening import executor as executor
     from reprokit.ship.plain import dumps as dumps
     from reprokit.ship.plain import loads as loads
-    from reprokit.ship.ray import extend_ray as extend_ray
     from reprokit.ship.worker import work as work
 
 _HOMES = {
     "dumps": "reprokit.ship.plain",
     "executor": "reprokit.ship.opening",
-    "extend_cloudpickle": "reprokit.ship.extend",
-    "extend_dask": "reprokit.ship.dask",
-    "extend_ray": "reprokit.ship.ray",
+    "extend_cloudpickle": "reprokit.ship.extend.cloudpickle",
+    "extend_dask": "reprokit.ship.extend.dask",
+    "extend_ray": "reprokit.ship.extend.ray",
     "loads": "reprokit.ship.plain",
     "work": "reprokit.ship.worker",
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from reprokit.code.bundles import store
+from reprokit.errors import ReprokitWarning
 from reprokit.protocols import Keeping
 from reprokit.recorder import origin
 from reprokit.recorder.away import AwayTrunk
@@ -144,6 +146,8 @@ class Sending:
         bundle = known.manifest.bundle
         if bundle is not None and cargo.BUNDLE + bundle not in self._delivered:
             wanted[cargo.BUNDLE + bundle] = store.data_of(bundle)
+            for line in self._sender.local.warnings_of(bundle):
+                warnings.warn(f"reprokit: {line}", ReprokitWarning, stacklevel=6)
         if wanted:
             self._engine.deliver(wanted)
             self._delivered.update(wanted)

@@ -19,7 +19,7 @@ import pytest
 import reprokit as rk
 from reprokit import ship
 from reprokit.catalog import scan
-from reprokit.errors import BundleTooLargeError, CodeMismatchError, SecretsError, UnshippableError
+from reprokit.errors import BundleTooLargeError, CodeMismatchError, ReprokitWarning, SecretsError, UnshippableError
 
 PACKAGE = {
     "pack/__init__.py": "",
@@ -588,3 +588,12 @@ def test_code_that_may_not_leave_is_refused_before_anything_is_sent(project, poo
     monkeypatch.setenv("REPROKIT_MAX_BUNDLE_SIZE", "100 B")
     with ship.executor(ThreadPoolExecutor(1)) as ex, pytest.raises(BundleTooLargeError, match="numbers"):
         ex.submit(numbers.scale, 1)
+
+
+def test_what_stays_behind_is_told_once(project, pool):
+    project.write({"pack/.env": "TOKEN=1\n"})
+    numbers = project.load("pack.numbers")
+    with ship.executor(pool) as ex:
+        with pytest.warns(ReprokitWarning, match=r"secret by name: pack/\.env"):
+            ex.submit(numbers.scale, 1).result()
+        assert ex.submit(numbers.scale, 2).result() == 21

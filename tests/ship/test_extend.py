@@ -20,7 +20,7 @@ import pytest
 import reprokit.ship as ship
 from reprokit.code.bundles import store
 from reprokit.errors import ShipError
-from reprokit.ship import extend
+from reprokit.ship.extend import cloudpickle as extend
 from reprokit.ship.pickling.local import Local
 from tests.ship.conftest import SOURCE, python
 

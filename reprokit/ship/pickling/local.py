@@ -90,6 +90,11 @@ class Local:
         made = self._made
         return made.data if made is not None and made.digest == digest else store.data_of(digest)
 
+    def warnings_of(self, digest: str) -> tuple[str, ...]:
+        """Give what the sender of a bundle should know: files that stay behind, edits that don't go along."""
+        made = self._made
+        return made.warnings if made is not None and made.digest == digest else ()
+
     def may_own(self, top: str) -> bool:
         """Tell whether a top-level module that code may import is, or could be, one of the project's."""
         if self.root is None or top in sys.stdlib_module_names or top == "reprokit":

@@ -88,7 +88,7 @@ def carried(token: bytes, data: bytes) -> bytes:
     digest = token.hex()
     if not current.is_home(digest):
         store.add(digest, data)
-        from reprokit.ship import extend
+        from reprokit.ship.extend import cloudpickle as extend
 
         extend.for_apart()
     return token

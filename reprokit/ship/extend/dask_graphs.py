@@ -1,6 +1,6 @@
 """How Dask's picklers and clients send local objects, once `extend_dask` was called.
 
-What is local is sealed as `reprokit.ship.sealed` says.  Bundles travel apart: before a client sends the first graph that needs
+What is local is sealed as `reprokit.ship.extend.sealed` says.  Bundles travel apart: before a client sends the first graph that needs
 one, it delivers it.
 """
 
@@ -15,7 +15,8 @@ from collections import OrderedDict
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reprokit.ship import cargo, sealed
+from reprokit.ship import cargo
+from reprokit.ship.extend import sealed
 from reprokit.ship.pickling import peer
 from reprokit.ship.pickling.local import FOREIGN
 from reprokit.ship.pickling.pickler import plain_override

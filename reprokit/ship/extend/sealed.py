@@ -92,7 +92,7 @@ def opened(token: bytes | None, parts: tuple[bytes, ...], data: bytes | None) ->
     BundleMissingError, CodeMismatchError
         When the bundle isn't here, or is another.
     """
-    from reprokit.ship import dask
+    from reprokit.ship.extend import dask
 
     if token is not None and data is not None and not current.is_home(token.hex()):
         store.add(token.hex(), data)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import MissingExtraError
 from reprokit.recorder.plan import patterns
-from reprokit.ship import dask_graphs
+from reprokit.ship.extend import dask_graphs
 from reprokit.ship.pickling import peer
 from reprokit.ship.pickling.pickler import Sender
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from reprokit.code.bundles import current, store
 from reprokit.errors import BundleMissingError
 from reprokit.recorder.plan import patterns
-from reprokit.ship import extend, plain
+from reprokit.ship import plain
 from reprokit.ship.cargo import BUNDLE
 from reprokit.ship.engines import ray_table
 from reprokit.ship.engines.ray_package import ray
+from reprokit.ship.extend import cloudpickle as extend
 from reprokit.ship.pickling.local import Local
 from reprokit.ship.pickling.pickler import Carried
 

@@ -1,0 +1,1 @@
+"""Teaches other libraries to carry local code: cloudpickle, Dask, Ray."""
