@@ -102,7 +102,7 @@ class DaskEngine:
         return True
 
     def deliver(self, named: Mapping[str, bytes]) -> None:
-        """Make named known on all workers, present and future."""
+        """Make cargo known on all workers, present and future."""
         self._check()
         with self._delivering:
             wanted = {name: data for name, data in named.items() if name not in self._delivered}
