@@ -24,7 +24,7 @@ from reprokit.vault import documents
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from reprokit.model.records import ClosureInfo, SnapshotInfo, StepRecord
+    from reprokit.model.records import ClosureInfo, SnapshotInfo
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.origin import Origin
     from reprokit.recorder.plan import Plan, Refresh, SnapshotSpec, Subject
@@ -48,19 +48,9 @@ class AwayFolder(RunFolder):
                 self._made = Path(tempfile.mkdtemp(prefix="reprokit-task-"))
             return self._made
 
-    def append_step(self, record: StepRecord) -> None:
-        """Keep the line of a child run."""
-        self._lines.append(documents.encode(record, pretty=False))
-
     def append_lines(self, lines: bytes) -> None:
-        """Keep lines of runs that were children of this one in further processes."""
+        """Keep lines of child runs."""
         self._lines.append(lines)
-
-    def put(self, name: str, data: bytes) -> None:
-        """Keep a file that came with such lines."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
 
     def take(self) -> tuple[bytes, dict[str, bytes]]:
         """Give all lines and files, and forget them."""

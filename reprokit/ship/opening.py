@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reprokit import settings
-from reprokit.recorder.plan import patterns
+from reprokit.ship import plain
 from reprokit.ship.executors import Executor
-from reprokit.ship.pickling.pickler import Sender
 from reprokit.ship.sending import Sending
 
 if TYPE_CHECKING:
@@ -65,15 +64,11 @@ def executor(
     """
     project = settings.current()
     engine = _engine(target, options)
-    sender = Sender(
-        project.root,
-        local=patterns(local),
-        include=patterns(include),
-        exclude=patterns(exclude),
-        max_size=project.max_bundle_size,
-        max_file_size=project.max_file_size,
+    sender = plain.sender_for(
+        local=local,
+        include=include,
+        exclude=exclude,
         allow_secrets=engine.local if allow_secrets is None else allow_secrets,
-        vault=project.vault,
     )
     sending = Sending(engine, sender, strict=project.strict if strict is None else strict)
     return Executor(engine, sending, record=record)

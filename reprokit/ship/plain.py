@@ -74,9 +74,7 @@ def dumps(
     >>> ship.loads(ship.dumps([1, 2]))
     [1, 2]
     """
-    sender = sender_for(
-        local=patterns(local), include=patterns(include), exclude=patterns(exclude), allow_secrets=allow_secrets
-    )
+    sender = sender_for(local=local, include=include, exclude=exclude, allow_secrets=allow_secrets)
     parcel = Parcel(sender.local, bytes.fromhex)
     payload = sender.pickled(obj, parcel)
     found = [(bytes.fromhex(digest), sender.local.data_of(digest)) for digest in parcel.digests] if bundle else []
@@ -121,21 +119,30 @@ def loads(data: bytes | bytearray | memoryview) -> Any:
     return pickler.loads(payload)
 
 
-def sender_for(**options: Any) -> Sender:
+def sender_for(
+    *,
+    local: str | Iterable[str],
+    include: str | Iterable[str],
+    exclude: str | Iterable[str],
+    allow_secrets: bool,
+) -> Sender:
     """Give the sender of the present working folder's project; the same one for the same options."""
     from reprokit import settings
 
     project = settings.current()
-    key = (project.root, project.max_bundle_size, project.max_file_size, project.vault, *options.values())
+    options: dict[str, Any] = {
+        "local": patterns(local),
+        "include": patterns(include),
+        "exclude": patterns(exclude),
+        "allow_secrets": allow_secrets,
+        "max_size": project.max_bundle_size,
+        "max_file_size": project.max_file_size,
+        "vault": project.vault,
+    }
+    key = (project.root, *options.values())
     found = _senders.get(key)
     if found is None:
-        found = _senders[key] = pickler.Sender(
-            project.root,
-            max_size=project.max_bundle_size,
-            max_file_size=project.max_file_size,
-            vault=project.vault,
-            **options,
-        )
+        found = _senders[key] = pickler.Sender(project.root, **options)
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -147,8 +146,3 @@ def decode_manifest(data: bytes) -> Manifest:
 def digest(data: bytes) -> bytes:
     """SHA-256 of bytes, raw."""
     return hashlib.sha256(data).digest()
-
-
-def root_of(manifest: Manifest) -> Path | None:
-    """Folder of the sender's project, as the sender calls it."""
-    return Path(manifest.origin.root) if manifest.origin else None

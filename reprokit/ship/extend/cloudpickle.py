@@ -11,7 +11,6 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reprokit.recorder.plan import patterns
 from reprokit.ship.pickling import peer
 from reprokit.ship.pickling.local import Local
 from reprokit.ship.pickling.parcel import Parcel
@@ -66,9 +65,7 @@ def extend_cloudpickle(
         return
     from reprokit.ship import plain
 
-    sender = plain.sender_for(
-        local=patterns(local), include=patterns(include), exclude=patterns(exclude), allow_secrets=allow_secrets
-    )
+    sender = plain.sender_for(local=local, include=include, exclude=exclude, allow_secrets=allow_secrets)
     for copy in _copies(load=True):
         teach(copy, sender.local)
 

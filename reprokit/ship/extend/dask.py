@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import MissingExtraError
-from reprokit.recorder.plan import patterns
 from reprokit.ship.extend import dask_graphs
 from reprokit.ship.pickling import peer
 from reprokit.ship.pickling.pickler import Sender
@@ -63,11 +62,7 @@ def extend_dask(
         return
     from reprokit.ship import plain
 
-    _extend(
-        plain.sender_for(
-            local=patterns(local), include=patterns(include), exclude=patterns(exclude), allow_secrets=allow_secrets
-        )
-    )
+    _extend(plain.sender_for(local=local, include=include, exclude=exclude, allow_secrets=allow_secrets))
 
 
 def for_apart() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from reprokit.code.bundles import current, store
 from reprokit.errors import BundleMissingError
-from reprokit.recorder.plan import patterns
 from reprokit.ship import plain
 from reprokit.ship.cargo import BUNDLE
 from reprokit.ship.engines import ray_table
@@ -62,9 +61,7 @@ def extend_ray(
         extend.forget(ray.cloudpickle)
         _knows = False
         return
-    sender = plain.sender_for(
-        local=patterns(local), include=patterns(include), exclude=patterns(exclude), allow_secrets=allow_secrets
-    )
+    sender = plain.sender_for(local=local, include=include, exclude=exclude, allow_secrets=allow_secrets)
     extend.teach(ray.cloudpickle, sender.local, _Posted)
     _knows = True
 
