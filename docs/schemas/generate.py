@@ -27,6 +27,7 @@ DOCUMENTS: dict[str, tuple[type[records.Record], str]] = {
     records.SIDECAR_SCHEMA: (records.SideCar, "<artifact>.run.json"),
     records.STEP_SCHEMA: (records.StepRecord, "a line of runs/<run>/steps-*.jsonl"),
     records.JOURNAL_SCHEMA: (records.JournalLine, "a line of journal/*.jsonl"),
+    records.MARK_SCHEMA: (records.MarkRecord, "a line of runs/<run>/marks-*.jsonl"),
     records.VAULT_SCHEMA: (records.VaultInfo, "vault.json"),
 }
 

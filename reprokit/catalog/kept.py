@@ -20,6 +20,7 @@ from reprokit.vault.layout import Vault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reprokit.catalog.run import Run
     from reprokit.code.apart.face import Face
     from reprokit.model.records import PreRunInfo, SnapshotInfo, StepRecord
 
@@ -107,7 +108,7 @@ def open_code(wanted: str, vault_path: Path) -> Face:
     return face
 
 
-def _recorded(run: scan.Run, wanted: str) -> tuple[StepRecord | None, SnapshotInfo | None]:
+def _recorded(run: Run, wanted: str) -> tuple[StepRecord | None, SnapshotInfo | None]:
     """Give the child run that is meant, None for the root run itself, and the snapshot that was kept."""
     child = None
     if wanted not in ("@", run.folder.name) and not run.run_id.startswith(wanted):

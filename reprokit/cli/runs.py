@@ -9,7 +9,7 @@ import click
 from reprokit.cli import screen
 
 if TYPE_CHECKING:
-    from reprokit.catalog.scan import Run
+    from reprokit.catalog.run import Run
 
 
 @click.command()

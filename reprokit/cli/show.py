@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from reprokit.catalog.scan import Child, Run
+    from reprokit.catalog.run import Child, Run
     from reprokit.model.records import ArtifactRecord
 
 

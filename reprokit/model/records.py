@@ -21,6 +21,7 @@ POST_RUN_SCHEMA = "reprokit/post-run-info/1"
 SIDECAR_SCHEMA = "reprokit/run/1"
 STEP_SCHEMA = "reprokit/step/1"
 JOURNAL_SCHEMA = "reprokit/journal/1"
+MARK_SCHEMA = "reprokit/mark/1"
 VAULT_SCHEMA = "reprokit/vault/1"
 
 
@@ -215,6 +216,8 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     replaced: str | None = None  # digest of the version that stood there before
     differs_from: str | None = None  # run that made other content under the same tag ("unknown" when none is named)
     host: str | None = None  # machine on whose disk it lies, when that is not the project's
+    seen: bool = False  # nobody named it: it was seen being opened
+    embedded: bool = False  # commit and config hash are written inside it
 
 
 class ExceptionInfo(Record, frozen=True, kw_only=True):
@@ -353,14 +356,25 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class JournalLine(Record, frozen=True, kw_only=True):
-    """A line of ``journal/*.jsonl``: a root run was opened or closed."""
+    """A line of ``journal/*.jsonl``: a root run was opened, closed or marked, or its folder was removed."""
 
     schema: str = JOURNAL_SCHEMA
-    event: Literal["open", "close"]
+    event: Literal["open", "close", "mark", "remove"]
     run_id: str
     folder: str
     timestamp: str
     status: Status | None = None
+    documents: dict[str, str] = {}  # at the close: name in the run's folder -> "sha256:<hex>"
+
+
+class MarkRecord(Record, frozen=True, kw_only=True):
+    """A line of ``marks-*.jsonl`` in a run's folder: what a person said of the run afterwards."""
+
+    schema: str = MARK_SCHEMA
+    event: Literal["tag", "untag", "note"]
+    run_id: str  # of the root run or of one of its child runs
+    text: str
+    timestamp: str
 
 
 class VaultInfo(Record, frozen=True, kw_only=True):

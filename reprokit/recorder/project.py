@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reprokit.recorder.plan import Refresh
     from reprokit.settings import Settings
+    from reprokit.vault.runfolder import Written
 
 
 class Project:
@@ -35,7 +36,7 @@ class Project:
         self.journal = Appender(self.vault.journal, "", self.process.host)
         self.redactor = Redactor(settings.redact, known=_secret_values(Redactor(settings.redact)))
         self.argv, self.argv_secrets = self.redactor.argv(list(sys.orig_argv))
-        self.last_contexts: dict[str | None, tuple[Any, str]] = {}  # by function: what the last one held, and its path
+        self.last_contexts: dict[str | None, tuple[Any, Written]] = {}  # by function: what the last one held, and where
         self._facts: Facts | None = None
         self._cell = 0
         self._lock = threading.RLock()

@@ -182,8 +182,7 @@ class RootRun(OpenRun):
             unknown={**facts.unknown, **missing, **({} if cwd else {"cwd": "the working folder is gone"})},
             reprokit_version=__version__,
         )
-        path = folder.write_context(record, same_as)
-        owner.last_contexts[self.subject.function] = (key, path)
+        owner.last_contexts[self.subject.function] = (key, folder.write_context(record, same_as))
 
     def _pre_run(self) -> PreRunInfo:
         owner, subject, context = self.trunk.project, self.subject, self.context
@@ -326,6 +325,7 @@ class RootRun(OpenRun):
                 folder=self.trunk.folder.path.name,
                 timestamp=datetime.now().astimezone().isoformat(),
                 status=status,
+                documents=self.trunk.folder.digests if event == "close" else {},
             )
         )
 

@@ -5,60 +5,81 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from reprokit.errors import RecordError
-from reprokit.model.records import ContextRecord, PostRunInfo, PreRunInfo, StepRecord
+from reprokit.model import digest
+from reprokit.model.records import ContextRecord, MarkRecord, PostRunInfo, PreRunInfo, StepRecord
 from reprokit.vault import atomic, documents
 from reprokit.vault.journal import Appender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reprokit.model.records import Record
+
 CONTEXT = "context.json"
 PRE_RUN = "pre-run-info.json"
 POST_RUN = "post-run-info.json"
+STEPS = "steps-"
+MARKS = "marks-"
+
+R = TypeVar("R", StepRecord, MarkRecord)
+
+
+class Written(NamedTuple):
+    """A document that is on disk."""
+
+    path: str
+    digest: str
 
 
 class RunFolder:
     """Writes the documents of one root run."""
 
-    __slots__ = ("_host", "_lock", "_steps", "path")
+    __slots__ = ("_host", "_lock", "_steps", "digests", "path")
 
     def __init__(self, path: Path, host: str) -> None:
         self.path = path
+        self.digests: dict[str, str] = {}  # of the documents as they were written
         self._host = host
         self._steps: Appender | None = None
         self._lock = threading.Lock()
 
-    def write_context(self, record: ContextRecord, same_as: str | None) -> str:
-        """Write ``context.json`` and give its path.
+    def write_context(self, record: ContextRecord, same_as: Written | None) -> Written:
+        """Write ``context.json`` and tell where.
 
-        `same_as` is the path of an equal document that this process wrote before: a hard link to it costs no second
-        copy and no fsync.  Where the file system has no links, or that file is gone, the record is written again.
+        `same_as` is an equal document that this process wrote before: a hard link to it costs no second copy and no
+        fsync.  Where the file system has no links, or that file is gone, the record is written again.
         """
         path = os.path.join(self.path, CONTEXT)
         if same_as is not None:
             try:
-                os.link(same_as, path)
+                os.link(same_as.path, path)
             except OSError:
                 pass
             else:
-                return path
-        atomic.write(path, documents.encode(record))
-        return path
+                self.digests[CONTEXT] = same_as.digest
+                return Written(path, same_as.digest)
+        self._write(CONTEXT, record)
+        return Written(path, self.digests[CONTEXT])
 
     def write_pre_run(self, record: PreRunInfo) -> None:
         """Write ``pre-run-info.json``; afterwards the folder and both documents last."""
-        atomic.write(os.path.join(self.path, PRE_RUN), documents.encode(record))
+        self._write(PRE_RUN, record)
         atomic.sync_folder(str(self.path))
 
     def write_post_run(self, record: PostRunInfo) -> None:
         """Write ``post-run-info.json``: the commit point of the run."""
         if self._steps is not None:
             self._steps.close(sync=True)
-        atomic.write(os.path.join(self.path, POST_RUN), documents.encode(record))
+        self._write(POST_RUN, record)
         atomic.sync_folder(str(self.path))
+
+    def _write(self, name: str, record: Record) -> None:
+        data = documents.encode(record)
+        atomic.write(os.path.join(self.path, name), data)
+        self.digests[name] = digest.of_bytes(data)
 
     def append_step(self, record: StepRecord) -> None:
         """Append the line of a child run."""
@@ -70,7 +91,7 @@ class RunFolder:
         if steps is None:
             with self._lock:
                 if self._steps is None:
-                    self._steps = Appender(self.path, "steps-", self._host)
+                    self._steps = Appender(self.path, STEPS, self._host)
                 steps = self._steps
         steps.append_lines(lines)
 
@@ -118,15 +139,31 @@ def read_steps(folder: Path, damaged: list[RecordError] | None = None) -> Iterat
 
     A torn last line is what a crash leaves, so damaged lines are passed over and, when a list is given, named there.
     """
-    for path in sorted(folder.glob("steps-*.jsonl")):
-        for number, step in enumerate(_lines(path), 1):
-            try:
-                yield documents.decode(step, StepRecord, f"{path}:{number}")
-            except RecordError as error:
-                if damaged is not None:
-                    damaged.append(error)
+    return _lines(folder, STEPS, StepRecord, damaged)
 
 
-def _lines(path: Path) -> Iterator[Any]:
-    with open(path, "rb") as stream:
-        yield from stream
+def read_marks(folder: Path, damaged: list[RecordError] | None = None) -> Iterator[MarkRecord]:
+    """Give the lines of all marks files; damaged ones are treated as `read_steps` does."""
+    return _lines(folder, MARKS, MarkRecord, damaged)
+
+
+def _lines(folder: Path, prefix: str, kind: type[R], damaged: list[RecordError] | None) -> Iterator[R]:
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(prefix) and name.endswith(".jsonl"))
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            stream = open(path, "rb")  # noqa: SIM115 - the generator may be left half-way; the file closes with it
+        except OSError as error:
+            if damaged is not None:
+                damaged.append(RecordError(path, f"cannot be read: {error.strerror or error}"))
+            continue
+        with stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    yield documents.decode(line, kind, f"{path}:{number}")
+                except RecordError as error:
+                    if damaged is not None:
+                        damaged.append(error)
