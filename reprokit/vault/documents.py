@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from reprokit.model.records import Record
 
-R = TypeVar("R", bound="Record")
+R = TypeVar("R", bound=msgspec.Struct)
 
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 LARGEST = 64 * 1024 * 1024  # bytes; a record beyond this is not ours
 
 _encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
@@ -30,7 +31,7 @@ def encode(record: Record, *, pretty: bool = True) -> bytes:
 
 
 @functools.cache
-def _decoder(kind: type[Record]) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
@@ -54,13 +55,13 @@ def decode(data: bytes, kind: type[R], where: str) -> R:
 
 
 @functools.cache
-def _schema_default(kind: type[Record]) -> str:
+def _schema_default(kind: type[msgspec.Struct]) -> str:
     if kind is StepRecord:
         return STEP_SCHEMA  # no default there: lines leave defaults out, and each line names its schema
     return next((str(field.default) for field in msgspec.structs.fields(kind) if field.name == "schema"), "")
 
 
-def read(path: Path, kind: type[R]) -> R:
+def read(path: str | os.PathLike[str], kind: type[R]) -> R:
     """Read a record from a file.
 
     Raises
@@ -73,14 +74,30 @@ def read(path: Path, kind: type[R]) -> R:
     return decode(read_bytes(path), kind, str(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a whole document, within bounds."""
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole document, within bounds.
+
+    Without a buffered stream, whose questions to the system take longer than the reading.
+
+    Raises
+    ------
+    RecordError, FileNotFoundError
+    """
     try:
-        with open(path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
+        descriptor = os.open(path, _READ)
+        try:
+            size = os.fstat(descriptor).st_size
             if size > LARGEST:
                 raise RecordError(str(path), f"{size} bytes are too many for a record (limit {LARGEST})")
-            return stream.read(LARGEST + 1)
+            data = os.read(descriptor, size + 1)
+            if len(data) != size:  # it is being written, or the system gives it in pieces
+                while more := os.read(descriptor, LARGEST):
+                    data += more
+                    if len(data) > LARGEST:
+                        raise RecordError(str(path), f"it grows beyond the limit of a record ({LARGEST} bytes)")
+            return data
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise
     except RecordError:

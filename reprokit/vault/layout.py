@@ -13,7 +13,21 @@ from reprokit.vault import atomic, documents
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _GITIGNORE = b"*\n"
-_OURS = frozenset(("vault.json", "runs", "journal", "code.git", "blobs", "checkouts", "closures", "index.sqlite"))
+_OURS = frozenset(
+    (
+        "vault.json",
+        "runs",
+        "journal",
+        "code.git",
+        "blobs",
+        "checkouts",
+        "closures",
+        "index.sqlite",
+        "index.sqlite-journal",
+        "index.lock",
+        "gc.lock",
+    )
+)
 
 
 class Vault:

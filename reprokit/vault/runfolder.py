@@ -134,7 +134,7 @@ def read_post_run(folder: Path) -> PostRunInfo | None:
         return None
 
 
-def read_steps(folder: Path, damaged: list[RecordError] | None = None) -> Iterator[StepRecord]:
+def read_steps(folder: str | os.PathLike[str], damaged: list[RecordError] | None = None) -> Iterator[StepRecord]:
     """Give the lines of all steps files, each file's in order.
 
     A torn last line is what a crash leaves, so damaged lines are passed over and, when a list is given, named there.
@@ -142,12 +142,14 @@ def read_steps(folder: Path, damaged: list[RecordError] | None = None) -> Iterat
     return _lines(folder, STEPS, StepRecord, damaged)
 
 
-def read_marks(folder: Path, damaged: list[RecordError] | None = None) -> Iterator[MarkRecord]:
+def read_marks(folder: str | os.PathLike[str], damaged: list[RecordError] | None = None) -> Iterator[MarkRecord]:
     """Give the lines of all marks files; damaged ones are treated as `read_steps` does."""
     return _lines(folder, MARKS, MarkRecord, damaged)
 
 
-def _lines(folder: Path, prefix: str, kind: type[R], damaged: list[RecordError] | None) -> Iterator[R]:
+def _lines(
+    folder: str | os.PathLike[str], prefix: str, kind: type[R], damaged: list[RecordError] | None
+) -> Iterator[R]:
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith(prefix) and name.endswith(".jsonl"))
     except FileNotFoundError:

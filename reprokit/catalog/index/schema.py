@@ -1,0 +1,65 @@
+"""The tables of the index.  Another `FORMAT` than that of the file there means: build it anew."""
+
+from __future__ import annotations
+
+FORMAT = 1
+
+TABLES = """
+CREATE TABLE runs(
+  id INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  root INTEGER NOT NULL,        -- id of the root run's row; of a root run its own
+  parent_id TEXT,               -- NULL for a root run
+  folder TEXT NOT NULL,         -- name below runs/
+  kind TEXT NOT NULL,
+  function TEXT,
+  what TEXT NOT NULL,           -- the function or the command line
+  status TEXT NOT NULL,
+  started REAL NOT NULL,        -- seconds since the epoch
+  duration REAL,                -- seconds; NULL without an end
+  "commit" TEXT,
+  config_hash TEXT,
+  host TEXT, user TEXT, python TEXT,
+  children INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE facts(             -- "config.lr", "value.rmse", "arg.window", "series.loss" (its last value)
+  run INTEGER NOT NULL,
+  name INTEGER NOT NULL,
+  value,                        -- no affinity: a number stays a number, a text a text
+  shown TEXT,                   -- JSON of the value where `value` alone does not tell it
+  PRIMARY KEY(run, name)) WITHOUT ROWID;
+CREATE TABLE artifacts(
+  run INTEGER NOT NULL,
+  role TEXT NOT NULL,           -- of ArtifactRecord, or "expected" for those of a run without an end
+  path TEXT NOT NULL,
+  name TEXT NOT NULL,           -- last part of the path
+  digest BLOB,                  -- 32 bytes
+  size INTEGER,
+  "commit" TEXT,
+  config_hash TEXT,
+  seen INTEGER NOT NULL);
+CREATE TABLE marks(run INTEGER NOT NULL, event TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE problems(folder TEXT NOT NULL, problem TEXT NOT NULL);
+
+-- How far it has read.
+CREATE TABLE open_runs(folder TEXT PRIMARY KEY, steps INTEGER NOT NULL, process TEXT NOT NULL);  -- steps: bytes
+CREATE TABLE journals(name TEXT PRIMARY KEY, read INTEGER NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE progress(key TEXT PRIMARY KEY, value);
+"""
+
+# Made after the rows of a new index, which is faster than keeping them up to date with each.
+INDEXES = """
+CREATE INDEX runs_by_id ON runs(run_id);
+CREATE INDEX runs_by_start ON runs(parent_id, started);
+CREATE INDEX runs_by_function ON runs(function, started);
+CREATE INDEX runs_by_status ON runs(status, started);
+CREATE INDEX runs_by_commit ON runs("commit");
+CREATE INDEX runs_by_config ON runs(config_hash);
+CREATE INDEX runs_by_folder ON runs(folder);
+CREATE INDEX facts_by_value ON facts(name, value, run);
+CREATE INDEX artifacts_by_digest ON artifacts(digest);
+CREATE INDEX artifacts_by_name ON artifacts(name);
+CREATE INDEX artifacts_by_run ON artifacts(run);
+CREATE INDEX marks_by_run ON marks(run);
+CREATE INDEX problems_by_folder ON problems(folder);
+"""
