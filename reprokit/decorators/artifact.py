@@ -37,6 +37,9 @@ class Artifact:
         Whether the artifact is also kept in the vault, by its content.
     sidecar
         Whether ``<artifact>.run.json`` is written beside it.
+    embed
+        Whether commit and config hash are also written inside the file, before its digest is taken: PNG, JPEG, SVG, PDF,
+        npz, HDF5 and NetCDF-4, Parquet; other files and folders are left alone.  HDF5 and PDF need ``reprokit[embed]``.
     depends, strict
         As in `monitor`.
     refresh
@@ -68,6 +71,7 @@ class Artifact:
         exists: Literal["replace", "keep", "error"] | None = None,
         copy: bool = False,
         sidecar: bool | None = None,
+        embed: bool = False,
         depends: Iterable[object] = (),
         refresh: Literal["process", "call"] | None = None,
         strict: bool | None = None,
@@ -92,6 +96,7 @@ class Artifact:
                     exists=exists,
                     copy=copy,
                     sidecar=sidecar,
+                    embed=embed,
                 ),
             ),
             refresh=refresh,

@@ -124,6 +124,7 @@ def naming_of(spec: ArtifactSpec, commit: str, digest: str, project: Project) ->
         exists=spec.exists or settings.exists,
         copy=spec.copy,
         sidecar=settings.sidecar if spec.sidecar is None else spec.sidecar,
+        embed=spec.embed,
     )
 
 

@@ -32,6 +32,7 @@ class Naming(msgspec.Struct, frozen=True):
     exists: str
     copy: bool
     sidecar: bool
+    embed: bool = False
 
 
 class Expected(msgspec.Struct):
@@ -160,10 +161,15 @@ def _keep_earlier(expected: Expected, tagged: str, project: Project) -> None:
     expected.earlier_digest = digest
 
 
-def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecord:
+def found(expected: Expected, project: Project, faults: Faults, known: tuple[str, int] | None = None) -> ArtifactRecord:
     """Look at one output after the run.
 
     A file that stood there before and did not change was *used*; one that is new or was written is *generated*.
+
+    Parameters
+    ----------
+    known
+        Its digest and size, when they were taken already.
     """
     how = expected.naming
     record = ArtifactRecord(
@@ -183,9 +189,10 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
     if after is None:
         return record
     used = expected.before == after
+    embedded = how.embed and not used and _embed(expected, faults)
     digest = size = blob = None
     with faults.at(f"artifact {expected.requested}"):
-        digest, size = files.digest_path(expected.path)
+        digest, size = known or files.digest_path(expected.path)
         if how.copy and not used:
             project.ensure_vault()
             blobs.keep(project.vault.blobs, Path(expected.path), digest)
@@ -206,7 +213,17 @@ def found(expected: Expected, project: Project, faults: Faults) -> ArtifactRecor
         size=size,
         role="used" if used else "generated",
         folder=after.is_dir,
+        embedded=embedded,
         blob=blob,
         replaced=replaced,
         differs_from=differs,
     )
+
+
+def _embed(expected: Expected, faults: Faults) -> bool:
+    """Write the tag inside a file that the run generated; a file that can't take it stays as it is."""
+    from reprokit import embed
+
+    with faults.at(f"the tag inside {expected.requested}"):
+        return embed.write(expected.path, embed.Tag(expected.naming.commit, expected.naming.config_hash))
+    return False

@@ -34,6 +34,7 @@ class ArtifactSpec(NamedTuple):
     exists: Exists | None = None
     copy: bool = False
     sidecar: bool | None = None
+    embed: bool = False
 
 
 class MonitorSpec(NamedTuple):
@@ -44,6 +45,7 @@ class MonitorSpec(NamedTuple):
     include_return_value: bool = False
     capture_output: bool = False
     captures: tuple[Capture, ...] = ()
+    files: Literal["auto"] | None = None  # None: as the settings say
 
 
 class SnapshotSpec(NamedTuple):
@@ -51,6 +53,13 @@ class SnapshotSpec(NamedTuple):
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+
+def checked_files(given: Literal["auto"] | None) -> Literal["auto"] | None:
+    """Give what ``files=`` was given; raises ``TypeError`` when it says nothing."""
+    if given not in (None, "auto"):
+        raise TypeError(f'files={given!r} is unknown; files="auto" records the files that the run opens')
+    return given
 
 
 def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
