@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import apart, archives, closure, fixtures, measure, ship, trees
+from benchmarks import apart, archives, catalog, closure, fixtures, measure, ship, trees
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
@@ -203,5 +203,6 @@ ALL = {
     "apart": apart.apart,
     "closure": closure.closure,
     "ship": ship.ship,
+    "catalog": catalog.catalog,
     **archives.ALL,
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from rich.console import Console
+    from rich.table import Table
 
 STYLES = {"complete": "green", "failed": "red", "exited": "yellow", "interrupted": "yellow", "running": "cyan"}
 _DURATION = re.compile(r"PT([0-9.]+)S\Z")
@@ -24,6 +27,48 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=250, color_system=None)
+
+
+def facts() -> Table:
+    """Give a table of two columns: what, and what about it."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def row(table: Table, name: str, value: Any, style: str = "") -> None:
+    """Add a line to such a table, unless there is nothing to say."""
+    from rich.text import Text
+
+    if value not in (None, "", [], {}):
+        table.add_row(name, Text(plain(str(value)), style=style))
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Give what draws a bar on a terminal once the work has taken a second, and nothing elsewhere."""
+    begun = time.monotonic()
+    bar: Any = None
+    task: Any = None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal bar, task
+        if bar is None and sys.stderr.isatty() and time.monotonic() - begun > 1 and done < total:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            bar = Progress(console=Console(stderr=True), transient=True)
+            bar.start()
+            task = bar.add_task(what, total=total)
+        if bar is not None:
+            bar.update(task, completed=done, total=total)
+            if done >= total:
+                bar.stop()
+                bar = None
+
+    return tell
 
 
 def print_json(value: Any) -> None:
@@ -48,18 +93,20 @@ def when(moment: datetime) -> str:
 
 
 def took(duration: str | None) -> str:
-    """A duration for people."""
+    """A duration as records have it, for people."""
     found = _DURATION.match(duration or "")
-    if not found:
-        return duration or ""
-    seconds = float(found[1])
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    minutes, seconds = divmod(int(seconds), 60)
+    return seconds(float(found[1])) if found else duration or ""
+
+
+def seconds(count: float) -> str:
+    """Seconds for people."""
+    if count < 1:
+        return f"{count * 1000:.3g} ms"
+    if count < 120:
+        return f"{count:.3g} s"
+    minutes, rest = divmod(int(count), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def size(count: int | None) -> str:

@@ -70,12 +70,20 @@ def test_show_finds_by_prefix_child_folder_and_newest(project):
     project.python(RUN)
     run = listed(project)[0]
     child = next(s for s in project.steps() if s["event"] == "begin")["run_id"]
-    for wanted in ("@", run["run_id"], run["run_id"][:6], run["folder"], child[:12]):
+    made = next(project.root.glob("foo-*.txt")).name
+    for wanted in ("@", run["run_id"], run["run_id"][:6], run["folder"]):
         done = project.reprokit("show", wanted)
         assert done.returncode == 0, done.stderr
         assert run["run_id"] in done.stdout
         assert "rmse = 0.5" in done.stdout
         assert "__main__.save" in done.stdout
+    for wanted in (child[:12], made):
+        done = project.reprokit("show", wanted)
+        assert done.returncode == 0, done.stderr
+        assert child in done.stdout
+        assert f"run {run['run_id']}" in done.stdout
+        assert made in done.stdout
+        assert '{"a": 1}' in done.stdout
     document = json.loads(project.reprokit("show", "--json").stdout)
     assert document["post_run_info"]["run_id"] == run["run_id"]
     assert document["children"][0]["status"] == "complete"
@@ -88,6 +96,16 @@ def test_a_run_that_is_not_there_is_one_line(project, wanted):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_show_says_what_became_of_the_files(project):
+    project.python(RUN)
+    (made,) = project.root.glob("foo-*.txt")
+    assert "changed since" not in project.reprokit("show", made.name).stdout
+    made.write_text("y")
+    assert "changed since" in project.reprokit("show", made.name).stdout
+    made.unlink()
+    assert "no longer there" in project.reprokit("show", made.name).stdout
 
 
 def test_an_ambiguous_prefix_is_told(project):

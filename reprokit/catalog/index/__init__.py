@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from reprokit.catalog.index.index import Index
+from reprokit.catalog.index.index import Index, ask
 
-__all__ = ["Index"]
+__all__ = ["Index", "ask"]

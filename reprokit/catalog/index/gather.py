@@ -116,7 +116,7 @@ class Gatherer:
     def gather(self, name: str) -> Gathered:
         """Read one run's folder; what is damaged stands under `problems`."""
         folder = os.path.join(self._runs, name)
-        found = Gathered(columns.text(name), [], [])
+        found = Gathered(name, [], [])
         problems = found.problems
         try:
             pre = documents.read(os.path.join(folder, runfolder.PRE_RUN), _Pre)

@@ -6,15 +6,17 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reprokit.catalog.index import fill, gather, news, place, schema
 from reprokit.catalog.run import Child, Run
-from reprokit.errors import RunNotFoundError
+from reprokit.errors import RunNotFoundError, VaultError
 from reprokit.vault.layout import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 _PATIENCE = 600.0  # seconds to wait for another process that builds the index
 _BUSY = 60.0  # seconds to wait for another process that commits
@@ -121,6 +123,30 @@ class Index:
             if child.run_id == run_id:
                 return child
         raise RunNotFoundError(run_id, str(self.vault.path))
+
+
+def ask(
+    vault: str | os.PathLike[str], question: Callable[[Index], T], progress: Callable[[int, int], None] | None = None
+) -> T:
+    """Answer a question from a vault's index; one that proves damaged on the way is built anew.
+
+    Raises
+    ------
+    VaultError
+        When the index cannot be read nor built.
+    """
+    try:
+        with Index.open(vault, progress) as index:
+            return question(index)
+    except sqlite3.OperationalError as error:
+        raise VaultError(str(vault), f"the index cannot be read: {error}") from error
+    except sqlite3.DatabaseError:
+        remove(vault)
+    try:
+        with Index.open(vault, progress) as index:
+            return question(index)
+    except sqlite3.Error as error:
+        raise VaultError(str(vault), f"the index cannot be read: {error}; is the disk damaged?") from error
 
 
 def remove(vault: str | os.PathLike[str]) -> None:

@@ -163,7 +163,7 @@ def _list_runs(db: sqlite3.Connection, vault: Vault, progress: dict[str, Any], n
     expected = progress.get("listing", 0) + sum_of_changes(db, news)
     if checksum(names) != expected:
         known = known_folders(db)
-        there = {columns.text(os.fsdecode(name)) for name in names}
+        there = {os.fsdecode(name) for name in names}
         news.changed |= there - known
         news.gone |= known - there
         news.changed -= news.gone
@@ -192,11 +192,22 @@ def known_folders(db: sqlite3.Connection) -> set[str]:
 
 
 def list_runs(vault: Vault) -> list[bytes]:
-    """List the names of all run folders."""
+    """List the names of all run folders; one that is no text was made by nobody of ours."""
     try:
-        return [name for name in os.listdir(os.fsencode(vault.runs)) if not name.startswith(b".")]
+        names = os.listdir(os.fsencode(vault.runs))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    if b"".join(names).isascii():
+        return [name for name in names if not name.startswith(b".")]
+    return [name for name in names if not name.startswith(b".") and _is_text(name)]
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def checksum(names: list[bytes]) -> int:
@@ -208,7 +219,7 @@ def _time_of(folder: os.PathLike[str]) -> int:
     try:
         return os.stat(folder).st_mtime_ns
     except OSError:
-        return 0
+        return -1
 
 
 def _note_time(progress: dict[str, Any], key: str, changed_at: int, news: News) -> None:

@@ -50,6 +50,7 @@ CREATE TABLE progress(key TEXT PRIMARY KEY, value);
 # Made after the rows of a new index, which is faster than keeping them up to date with each.
 INDEXES = """
 CREATE INDEX runs_by_id ON runs(run_id);
+CREATE INDEX runs_by_root ON runs(root);
 CREATE INDEX runs_by_start ON runs(parent_id, started);
 CREATE INDEX runs_by_function ON runs(function, started);
 CREATE INDEX runs_by_status ON runs(status, started);
@@ -59,6 +60,7 @@ CREATE INDEX runs_by_folder ON runs(folder);
 CREATE INDEX facts_by_value ON facts(name, value, run);
 CREATE INDEX artifacts_by_digest ON artifacts(digest);
 CREATE INDEX artifacts_by_name ON artifacts(name);
+CREATE INDEX artifacts_by_config ON artifacts(config_hash);
 CREATE INDEX artifacts_by_run ON artifacts(run);
 CREATE INDEX marks_by_run ON marks(run);
 CREATE INDEX problems_by_folder ON problems(folder);

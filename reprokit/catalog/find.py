@@ -1,0 +1,70 @@
+"""Which run is meant: by the beginning of its id, its folder, a tag, a file that it made, or ``@`` for the newest."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from reprokit.catalog import whence
+from reprokit.errors import AmbiguousRunError, RunNotFoundError
+
+if TYPE_CHECKING:
+    from reprokit.catalog.index import Index
+    from reprokit.catalog.run import Child, Run
+
+_HEX = re.compile(r"[0-9a-f]{1,32}\Z")
+_NEWEST = "SELECT id FROM runs WHERE parent_id IS NULL ORDER BY started DESC, folder DESC LIMIT 1"
+
+
+def one(index: Index, wanted: str) -> Run | Child:
+    """Find the one run that is meant.
+
+    Parameters
+    ----------
+    index
+        Of the vault.
+    wanted
+        ``@`` (the newest root run), the name of a run's folder, the beginning of a run's id (a root run's before a child
+        run's), a tag that one run has, or the path of a file: of one that lies there or did.
+
+    Raises
+    ------
+    RunNotFoundError, AmbiguousRunError
+    """
+    found = _named(index, wanted)
+    if len(found) == 1:
+        return index.run(found[0])
+    if found:
+        marks = ",".join("?" * len(found))
+        ids = index.db.execute(f"SELECT run_id FROM runs WHERE id IN ({marks})", found)  # noqa: S608 - only marks
+        raise AmbiguousRunError(wanted, tuple(run_id for (run_id,) in ids))
+    if wanted and (os.path.lexists(wanted) or looks_like_a_path(wanted)):
+        origin = whence.whence(index, wanted)
+        if origin.run is not None:
+            return origin.run
+    raise RunNotFoundError(wanted, str(index.vault.path))
+
+
+def _named(index: Index, wanted: str) -> list[int]:
+    db = index.db
+    if wanted == "@":
+        return [row for (row,) in db.execute(_NEWEST)]
+    folders = db.execute("SELECT id FROM runs WHERE folder = ? AND parent_id IS NULL", (wanted,)).fetchall()
+    if folders:
+        return [row for (row,) in folders]
+    if _HEX.match(wanted):
+        for parent in ("IS NULL", "IS NOT NULL"):
+            query = f"SELECT id FROM runs WHERE run_id >= ? AND run_id < ? AND parent_id {parent} LIMIT 20"  # noqa: S608
+            rows = db.execute(query, (wanted, wanted + "g")).fetchall()
+            if rows:
+                return [row for (row,) in rows]
+    tagged = db.execute(
+        "SELECT DISTINCT run FROM marks WHERE event = 'tag' AND text = ? LIMIT 20", (wanted,)
+    ).fetchall()
+    return [row for (row,) in tagged]
+
+
+def looks_like_a_path(wanted: str) -> bool:
+    """Tell whether a text may name a file rather than a run."""
+    return "." in wanted or "/" in wanted or os.sep in wanted

@@ -1,0 +1,203 @@
+"""From a file or run upwards and downwards through a vault."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from reprokit.catalog import find, whence
+from reprokit.catalog.index import columns
+from reprokit.catalog.lineage.family import Families, Made
+from reprokit.catalog.lineage.graph import Edge, FileNode, Lineage, RunNode
+from reprokit.errors import RunNotFoundError
+
+if TYPE_CHECKING:
+    from reprokit.catalog.index import Index
+
+_MOST = 5_000  # nodes
+_WIDEST = 500  # runs that used one file
+
+
+def trace(index: Index, wanted: str, *, depth: int | None = None, up: bool = True, down: bool = True) -> Lineage:
+    """Trace a file or a run.
+
+    Content leads from run to run: a file that a run used was made by the run that last wrote just these bytes before.
+    Where none did, but a run had written something else at the same path, that one is given, and the edge is not
+    `exact`.  Empty files are told apart by their paths.
+
+    Parameters
+    ----------
+    index
+        Of the vault.
+    wanted
+        As in `find.one`; also a file that no run made and some used.
+    depth
+        At most so many runs away; None: as far as it goes.
+    up, down
+        Which ways to follow.
+
+    Raises
+    ------
+    RunNotFoundError, AmbiguousRunError
+    """
+    tracer = _Tracer(index, depth)
+    focus = tracer.start(wanted)
+    if up:
+        tracer.follow(focus, upwards=True)
+    if down:
+        tracer.follow(focus, upwards=False)
+    return Lineage(focus=focus, files=tracer.files, runs=tracer.runs, edges=list(tracer.edges.values()), cut=tracer.cut)
+
+
+class _Step(NamedTuple):
+    key: str
+    depth: int
+    before: float | None  # seconds since the epoch; what made it began before that
+
+
+class _Tracer:
+    def __init__(self, index: Index, depth: int | None) -> None:
+        self._index = index
+        self._db = index.db
+        self._families = Families(index)
+        self._depth = depth
+        self.files: dict[str, FileNode] = {}
+        self.runs: dict[str, RunNode] = {}
+        self.edges: dict[tuple[str, str, str], Edge] = {}
+        self.cut = False
+
+    def start(self, wanted: str) -> str:
+        """Find the node that is meant."""
+        if os.path.lexists(wanted) or find.looks_like_a_path(wanted):
+            origin = whence.whence(self._index, wanted)
+            if origin.run is not None or origin.used_by:
+                known = origin.artifact
+                digest = known.digest if known is not None and known.digest else origin.digest
+                size = known.size if known is not None else os.path.getsize(wanted) if origin.digest else None
+                path = known.path if known is not None else wanted
+                return self._file(Made(0, path, columns.packed(digest), size))
+            if os.path.lexists(wanted):
+                raise RunNotFoundError(wanted, str(self._index.vault.path))
+        run = find.one(self._index, wanted)
+        (row,) = self._db.execute(
+            "SELECT id FROM runs WHERE run_id = ? AND folder = ?", (run.run_id, columns.text(run.folder.name))
+        ).fetchone()
+        return self._run(row)
+
+    def follow(self, focus: str, *, upwards: bool) -> None:
+        """Add all nodes on one side, the nearest first."""
+        waiting = [_Step(focus, 0, None)]
+        seen = {focus}
+        while waiting:
+            step = waiting.pop(0)
+            if self._depth is not None and step.depth > self._depth:
+                continue
+            for found in self._above(step) if upwards else self._below(step):
+                if found.key in seen:
+                    continue
+                if len(seen) >= _MOST:
+                    self.cut = True
+                    return
+                seen.add(found.key)
+                waiting.append(found)
+
+    def _above(self, step: _Step) -> list[_Step]:
+        run = self.runs.get(step.key)
+        if run is not None:
+            if self._depth is not None and step.depth > self._depth:
+                return []
+            found = []
+            for used in self._families.inputs(run.row):
+                key = self._file(used)
+                self._edge(run, key, "used", used.run)
+                found.append(_Step(key, step.depth, run.started))
+            return found
+        file = self.files[step.key]
+        made_by, exact = self._maker(file, step.before)
+        if made_by is None or step.depth == self._depth:
+            return []
+        key = self._run(made_by)
+        self._edge(self.runs[key], file.key, "generated", made_by, exact=exact)
+        return [_Step(key, step.depth + 1, self.runs[key].started)]
+
+    def _below(self, step: _Step) -> list[_Step]:
+        run = self.runs.get(step.key)
+        if run is not None:
+            found = []
+            for made in self._families.outputs(run.row):
+                key = self._file(made)
+                self._edge(run, key, "generated", made.run)
+                found.append(_Step(key, step.depth, None))
+            return found
+        file = self.files[step.key]
+        if file.digest is None or step.depth == self._depth:
+            return []
+        rows = self._with_content(file, "used", "started")
+        if len(rows) > _WIDEST:
+            self.cut = True
+        found = []
+        for row in rows[:_WIDEST]:
+            key = self._run(row)
+            self._edge(self.runs[key], file.key, "used", row)
+            found.append(_Step(key, step.depth + 1, None))
+        return found
+
+    def _maker(self, file: FileNode, before: float | None) -> tuple[int | None, bool]:
+        """Find the run that wrote this content last before a time, else the one that wrote something else there."""
+        rows = self._with_content(file, "generated", "started DESC", before)
+        if rows:
+            return rows[0], True
+        query = (
+            "SELECT run FROM artifacts JOIN runs ON runs.id = run WHERE name = ? AND path = ? AND role = 'generated' "
+            "AND started <= ? ORDER BY started DESC LIMIT 1"
+        )
+        for path in file.paths:
+            name = path.rstrip("/").rpartition("/")[2]
+            for (row,) in self._db.execute(query, (name, path, _LATEST if before is None else before)):
+                return row, False
+        return None, True
+
+    def _with_content(self, file: FileNode, role: str, order: str, before: float | None = None) -> list[int]:
+        if file.digest is None:
+            return []
+        query = (
+            "SELECT run, path FROM artifacts JOIN runs ON runs.id = run "  # noqa: S608 - order is ours
+            f"WHERE digest = ? AND role = ? AND started <= ? ORDER BY {order} LIMIT {_WIDEST + 1}"
+        )
+        rows = self._db.execute(query, (columns.packed(file.digest), role, _LATEST if before is None else before))
+        return list(dict.fromkeys(run for run, path in rows if file.size or path in file.paths))
+
+    def _file(self, made: Made) -> str:
+        digest = columns.digest(made.digest) if made.digest is not None else None
+        key = digest if digest is not None and made.size else f"{digest or 'unread'} {made.path}"
+        known = self.files.get(key)
+        if known is None:
+            self.files[key] = FileNode(key=key, paths=[made.path], digest=digest, size=made.size)
+        elif made.path not in known.paths:
+            known.paths.append(made.path)
+        return key
+
+    def _run(self, row: int) -> str:
+        found = self._db.execute(
+            'SELECT run_id, what, status, started, "commit", config_hash FROM runs WHERE id = ?', (row,)
+        ).fetchone()
+        run_id, what, status, started, commit, config_hash = found
+        self.runs.setdefault(
+            run_id,
+            RunNode(
+                key=run_id, run_id=run_id, row=row, what=what, status=status, started=started, commit=commit,
+                config_hash=config_hash,
+            ),
+        )  # fmt: skip
+        return str(run_id)
+
+    def _edge(self, run: RunNode, file: str, kind: str, by: int, *, exact: bool = True) -> None:
+        via = None if by == run.row else self._run_id(by)
+        edge = Edge(run=run.key, file=file, kind="used" if kind == "used" else "generated", exact=exact, via=via)
+        self.edges.setdefault((run.key, file, kind), edge)
+
+    def _run_id(self, row: int) -> str:
+        return str(self._db.execute("SELECT run_id FROM runs WHERE id = ?", (row,)).fetchone()[0])
+
+
+_LATEST = 1e15  # after all times

@@ -1,0 +1,162 @@
+"""``reprokit whence``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from reprokit.cli import screen
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from reprokit.catalog.run import Child, Run
+    from reprokit.catalog.whence import Origin
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option(
+    "--vault", type=click.Path(exists=True, file_okay=False), help="Look in this vault.  [default: the project's]"
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
+def command(file: str, vault: str | None, as_json: bool) -> None:
+    """Tell which run made a file, wherever it lies now and whatever it is called.
+
+    It is looked for by its content, then by the tag inside it, its side-car, and its name.  Ends with 1 when no run is
+    found.
+    """
+    from reprokit import settings
+    from reprokit.catalog import whence
+    from reprokit.catalog.index import ask
+
+    where = vault or settings.current().vault
+    origin = ask(where, lambda index: whence.whence(index, file), screen.progress("reading runs"))
+    if as_json:
+        screen.print_json(origin.summary())
+    elif origin.run is not None:
+        _tell(origin)
+    else:
+        _tell_without_run(origin, str(where))
+    if origin.run is None:
+        click.get_current_context().exit(1)
+
+
+def _tell(origin: Origin) -> None:
+    run = origin.run
+    assert run is not None
+    root = run.root
+    context = root.context
+    table = screen.facts()
+    screen.row(table, "file", f"{origin.path}{_state(origin)}", "yellow" if origin.changed else "")
+    screen.row(table, "made by", f"{run.what}, run {run.run_id[:8]}{_within(run)}, {screen.when(run.started)}")
+    screen.row(table, "found by", _found_by(origin))
+    if run.status != "complete":
+        screen.row(table, "status", run.status, screen.STYLES[run.status])
+    _code(table, run)
+    config = screen.short(run.config, 400) if run.config else None
+    screen.row(table, "config", f"{config or 'none'}  (hash {run.config_hash[:10]})")
+    for record in run.artifacts:
+        if record.role == "used":
+            screen.row(table, "input", f"{record.path}  {(record.digest or '')[:19]}")
+    if context is not None:
+        python = context.platform.python
+        screen.row(
+            table,
+            "environment",
+            f"{python.implementation} {python.version}, {len(context.packages)} packages, {context.platform.node}",
+        )
+    screen.row(table, "folder", run.folder)
+    if origin.also:
+        screen.row(
+            table, "also by", f"{', '.join(i[:8] for i in origin.also[:5])}{' ...' if len(origin.also) > 5 else ''}"
+        )
+    if origin.used_by:
+        screen.row(
+            table,
+            "read by",
+            f"{', '.join(i[:8] for i in origin.used_by[:5])}{' ...' if len(origin.used_by) > 5 else ''}",
+        )
+    _again(table, run)
+    screen.console().print(table)
+    for problem in root.problems:
+        click.echo(f"reprokit: {problem}", err=True)
+
+
+def _state(origin: Origin) -> str:
+    if origin.digest is None:
+        return "  (is not there; this is what the vault knows of the name)"
+    if origin.changed:
+        return "  (was changed since: its content is not what that run made)"
+    return "" if origin.changed is False else "  (whether it was changed since is not known)"
+
+
+def _found_by(origin: Origin) -> str:
+    if origin.how == "content" and origin.artifact is not None:
+        elsewhere = os.path.basename(origin.artifact.path) != os.path.basename(origin.path)
+        return f"content{f', which was written as {origin.artifact.path}' if elsewhere else ''}"
+    return str(origin.how)
+
+
+def _within(run: Run | Child) -> str:
+    return "" if run.root is run else f" within {run.root.what}, run {run.root.run_id[:8]}"
+
+
+def _code(table: Table, run: Run | Child) -> None:
+    context = run.root.context
+    commit = run.commit or "not known"
+    if context is None:
+        screen.row(table, "code", commit)
+        return
+    info = next(iter(context.git.values()), None)
+    sha = f" ({info.sha})" if info and info.sha else ""
+    changed = (
+        f", with {info.changed_count} uncommitted change(s): {', '.join(info.changed[:5])}"
+        if info and info.dirty
+        else ""
+    )
+    screen.row(table, "code", f"{commit}{sha}{changed}")
+    begin = getattr(run, "begin", None)
+    snapshot = (begin.snapshot if begin else None) or context.snapshot
+    if snapshot:
+        screen.row(table, "snapshot", f"{snapshot.digest[:19]} ({snapshot.files} files)")
+
+
+def _again(table: Table, run: Run | Child) -> None:
+    from reprokit.catalog.recipe import recipe
+
+    commands = recipe(run)
+    for number, line in enumerate(commands):
+        screen.row(table, "again" if number == 0 else "", line)
+    if not commands:
+        screen.row(
+            table, "again", "not known how: neither a snapshot nor a clean commit of its code was kept, or it was typed"
+        )
+
+
+def _tell_without_run(origin: Origin, vault: str) -> None:
+    sidecar = origin.sidecar
+    if sidecar is not None:
+        table = screen.facts()
+        screen.row(table, "file", f"{origin.path}{_state(origin)}")
+        screen.row(
+            table,
+            "made by",
+            f"{sidecar.function or ' '.join(sidecar.command or [])}, run {sidecar.run_id[:8]}, {sidecar.started_at}",
+        )
+        screen.row(table, "code", f"{sidecar.commit}{f' ({sidecar.sha})' if sidecar.sha else ''}")
+        screen.row(table, "config", f"{screen.short(sidecar.config, 400)}  (hash {sidecar.config_hash[:10]})")
+        screen.row(table, "found by", "side-car")
+        screen.row(table, "run folder", f"{sidecar.run_folder} in the vault {sidecar.vault}, seen from the file")
+        screen.console().print(table)
+        click.echo(f"reprokit: the run itself is not in {vault}; --vault names another one", err=True)
+        return
+    click.echo(
+        f"no run in {vault} made {screen.plain(origin.path)}" + ("" if origin.digest else ", and it is not there")
+    )
+    if origin.used_by:
+        click.echo(f"but it was read by {', '.join(i[:8] for i in origin.used_by[:10])}")
+    elif origin.digest:
+        click.echo("content, tag inside, side-car and name were compared; --vault names another vault")
