@@ -220,6 +220,9 @@ def write_diff(
         objects.mkdir()
         if (place.git_dir / "index").exists():
             shutil.copyfile(place.git_dir / "index", index)
+            # With a time of its own, git would take a file that was changed within the second of the last `git add`,
+            # and kept its size, for one that was added since (git's "racy" entries).
+            shutil.copystat(place.git_dir / "index", index)
         environ = {
             **place.pinned(),
             "GIT_INDEX_FILE": str(index),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 
 import pytest
 
@@ -204,3 +205,14 @@ def test_gitpython_object(make_repo, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(GitError):
         git_module.open_repository(tmp_path / "none")
+
+
+def test_a_change_of_the_same_size_within_the_second_of_the_last_add_is_in_the_diff(make_repo, tmp_path):
+    """Git tells such files from unchanged ones by the time of its index, so a copy of that has to keep it."""
+    time.sleep(1 - time.time() % 1)
+    root = make_repo(files={"a.py": "x = 1\n"})
+    (root / "a.py").write_text("x = 2\n")
+    time.sleep(1 - time.time() % 1)
+    target = tmp_path / "p.diff"
+    git_capture.write_diff(root, target, max_size=10**8, vault=root / "vault")
+    assert b"+x = 2" in target.read_bytes()
