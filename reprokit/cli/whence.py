@@ -12,6 +12,8 @@ from reprokit.cli import screen
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from reprokit.catalog.index import Index
+    from reprokit.catalog.inside import Found
     from reprokit.catalog.run import Child, Run
     from reprokit.catalog.whence import Origin
 
@@ -25,22 +27,30 @@ if TYPE_CHECKING:
 def command(file: str, vault: str | None, as_json: bool) -> None:
     """Tell which run made a file, wherever it lies now and whatever it is called.
 
-    It is looked for by its content, then by the tag inside it, its side-car, and its name.  Ends with 1 when no run is
-    found.
+    It is looked for by its content, then by the tag inside it, its side-car, and its name.  Of slides and reports (pptx,
+    docx, odp, zip) the pictures inside are looked for.  Ends with 1 when no run is found.
     """
     from reprokit import settings
-    from reprokit.catalog import whence
+    from reprokit.catalog import inside, whence
     from reprokit.catalog.index import ask
 
     where = vault or settings.current().vault
-    origin = ask(where, lambda index: whence.whence(index, file), screen.progress("reading runs"))
+
+    def question(index: Index) -> tuple[Origin, list[Found]]:
+        origin = whence.whence(index, file)
+        return origin, inside.inside(index, file) if origin.run is None and os.path.isfile(file) else []
+
+    origin, within = ask(where, question, screen.progress("reading runs"))
     if as_json:
-        screen.print_json(origin.summary())
+        members = [{"member": one.member, **one.origin.summary()} for one in within]
+        screen.print_json({**origin.summary(), "inside": members})
     elif origin.run is not None:
         _tell(origin)
+    elif within:
+        _tell_inside(file, within)
     else:
         _tell_without_run(origin, str(where))
-    if origin.run is None:
+    if origin.run is None and not within:
         click.get_current_context().exit(1)
 
 
@@ -134,6 +144,21 @@ def _again(table: Table, run: Run | Child) -> None:
         screen.row(
             table, "again", "not known how: neither a snapshot nor a clean commit of its code was kept, or it was typed"
         )
+
+
+def _tell_inside(file: str, within: list[Found]) -> None:
+    click.echo(f"{screen.plain(file)} holds {len(within)} file(s) that runs made:")
+    table = screen.facts()
+    for member, origin in within:
+        run, record = origin.run, origin.artifact
+        assert run is not None
+        screen.row(
+            table,
+            screen.plain(member),
+            f"{record.path if record else '?'}, run {run.run_id[:8]}, {screen.when(run.started)}",
+        )
+    screen.console().print(table)
+    click.echo("`reprokit show RUN` tells all about each")
 
 
 def _tell_without_run(origin: Origin, vault: str) -> None:

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 
 import pytest
 
-from reprokit.catalog import recipe, whence
+from reprokit.catalog import inside, recipe, whence
 from reprokit.catalog.index import Index
 from tests.catalog.made_up import MadeVault, artifact
 from tests.conftest import git
@@ -186,6 +187,45 @@ def test_a_folder_is_found_by_all_that_is_in_it(project, tmp_path):
     assert ask(project.vault, copy).how == "content"
     (copy / "b").write_text("2")
     assert ask(project.vault, copy).run is None
+
+
+def test_pictures_in_slides_are_found_by_their_content(project, tmp_path):
+    first, second = made(project, "1", "one"), made(project, "2", "two")
+    talk = tmp_path / "talk.pptx"
+    with zipfile.ZipFile(talk, "w", zipfile.ZIP_DEFLATED) as document:
+        document.writestr("ppt/slides/slide1.xml", "<p/>")
+        document.write(first, "ppt/media/image1.png")
+        document.write(second, "ppt/media/image2.png")
+        document.writestr("ppt/media/image3.png", b"of nobody")
+    done = project.reprokit("whence", str(talk))
+    assert done.returncode == 0, done.stderr
+    assert "holds 2 file(s)" in done.stdout
+    assert first.name in done.stdout
+    document = json.loads(project.reprokit("whence", "--json", str(talk)).stdout)
+    assert [one["member"] for one in document["inside"]] == ["ppt/media/image1.png", "ppt/media/image2.png"]
+    data = talk.read_bytes()
+    for length in range(0, len(data), 37):
+        talk.write_bytes(data[:length] + b"\xff" * 20)
+        assert project_inside(project.vault, talk) <= {"ppt/media/image1.png", "ppt/media/image2.png"}
+
+
+def project_inside(vault, path):
+    with Index.open(vault) as index:
+        return {one.member for one in inside.inside(index, path)}
+
+
+def test_a_document_that_unpacks_to_far_more_than_it_is_stays_within_bounds(project, tmp_path, monkeypatch):
+    made(project)
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as document:
+        for number in range(20):
+            document.writestr(f"{number}", b"\0" * 3_000_000)
+    monkeypatch.setattr(inside, "_ALL", 10_000_000)
+    unpacked = []
+    real = inside.whence.whence
+    monkeypatch.setattr(inside.whence, "whence", lambda index, path: unpacked.append(path) or real(index, path))
+    assert project_inside(project.vault, bomb) == set()
+    assert len(unpacked) == 3
 
 
 def test_what_an_interrupted_run_was_writing_leads_to_it(tmp_path):
