@@ -66,7 +66,7 @@ for number in range(first, first + count):
         for one in range(artifacts)
     ]  # fmt: skip
     post = r.PostRunInfo(
-        run_id=run_id, status="complete", root_directory=root, timestamp=started.isoformat(), run_time="PT1.5S",
+        run_id=run_id, status="complete", root_directory=root, timestamp=started.isoformat(), run_time=f"PT{chance.random() * 100}S",
         artifacts=made, values={"rmse": chance.random() * 10, "accuracy": chance.random(), "epochs": number % 50},
     )  # fmt: skip
     for name, record in (("context", context), ("pre-run-info", pre), ("post-run-info", post)):

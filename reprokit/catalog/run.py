@@ -184,6 +184,11 @@ class Run:
         """Notes that people left, oldest first."""
         return [mark.text for mark in self.marks if mark.event == "note" and mark.run_id == self.run_id]
 
+    def _repr_html_(self) -> str:
+        from reprokit.catalog import html
+
+        return html.run(self)
+
     def summary(self) -> dict[str, Any]:
         """The facts of a listing, as JSON has them."""
         pre, post = self.pre, self.post
@@ -300,6 +305,34 @@ class Child:
     def notes(self) -> list[str]:
         """Notes that people left, oldest first."""
         return [mark.text for mark in self.root.marks if mark.event == "note" and mark.run_id == self.run_id]
+
+    def summary(self) -> dict[str, Any]:
+        """The facts of a listing, as JSON has them."""
+        begin, end = self._begin, self.end
+        return {
+            "run_id": begin.run_id,
+            "parent_id": begin.parent_id,
+            "root_id": self.root.run_id,
+            "kind": self.kind,
+            "function": begin.function,
+            "command": None,
+            "status": self.status,
+            "started_at": begin.timestamp,
+            "run_time": end.run_time if end else None,
+            "commit": begin.commit,
+            "config_hash": begin.config_hash,
+            "folder": self.folder.name,
+            "values": self.values,
+            "artifacts": [a.path for a in self.artifacts if a.role == "generated"],
+            "children": None,
+            "tags": self.tags,
+            "notes": self.notes,
+        }
+
+    def _repr_html_(self) -> str:
+        from reprokit.catalog import html
+
+        return html.run(self)
 
     @property
     def _begin(self) -> StepRecord:

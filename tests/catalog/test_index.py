@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from reprokit.catalog import find, scan
 from reprokit.catalog.index import Index, ask, columns, index, place, schema
 from reprokit.errors import AmbiguousRunError, RunNotFoundError
-from reprokit.model import records
+from reprokit.model import canonical, records
 from tests.catalog.made_up import START, MadeVault, artifact
 from tests.conftest import SOURCE
 
@@ -154,6 +154,18 @@ def test_each_number_and_text_of_a_value_is_a_fact_by_its_place(value):
         else:
             assert kept == leaf
             assert type(kept) is type(leaf)
+
+
+def test_numbers_that_canonical_json_has_no_word_for_can_be_asked_for():
+    found: list[columns.Fact] = []
+    config = {"big": 2**60, "huge": 10**30, "inf": float("-inf"), "zero": -0.0, "nan": float("nan")}
+    columns.facts("config", canonical.plain(config), found)
+    values = {name: value for name, value, _ in found}
+    assert values["config.big"] == 2**60
+    assert values["config.huge"] == 1e30
+    assert values["config.inf"] == float("-inf")
+    assert values["config.zero"] == 0
+    assert "config.nan" not in values
 
 
 def test_facts_of_a_run_are_bounded_in_number_depth_and_length():
@@ -652,3 +664,10 @@ def test_reading_runs_nothing_that_a_vault_holds(made, tmp_path):
             capture_output=True, check=True,
         )  # fmt: skip
     assert not witness.exists()
+
+
+def test_asking_of_a_vault_that_is_not_there_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with Index.open(tmp_path / "nowhere") as opened:
+        assert opened.db.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    assert list(tmp_path.iterdir()) == []

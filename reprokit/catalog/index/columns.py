@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from reprokit.model.canonical_arrays import TAG
+
 LONGEST = 1_000  # characters of a text fact
 MOST = 1_000  # facts of one run
 _DEEPEST = 20
@@ -30,33 +32,51 @@ def digest(column: bytes) -> str:
 
 
 def facts(prefix: str, value: Any, found: list[Fact], depth: int = 0) -> None:
-    """Add the numbers and texts within a value to `found`, named by their places: ``config.layers.0.size``."""
+    """Add the numbers and texts within a value to `found`, named by their places: ``config.layers.0.size``.
+
+    What canonical JSON has no word for (integers beyond 2**53, infinities) counts by what it stands for.
+    """
     if len(found) >= MOST:
         return
     kind = type(value)
-    if kind is dict:
-        if depth < _DEEPEST:
-            for key, item in value.items():
-                facts(f"{prefix}.{key}", item, found, depth + 1)
-    elif kind is list:
-        if depth < _DEEPEST:
-            for number, item in enumerate(value):
-                if len(found) >= MOST:
-                    return
-                facts(f"{prefix}.{number}", item, found, depth + 1)
+    if kind is float or value is None:
+        found.append((prefix, value, None))
+    elif kind is int:
+        if -_LARGEST <= value < _LARGEST:
+            found.append((prefix, value, None))
+        else:
+            found.append((prefix, float(value) if abs(value) < 10**308 else None, json.dumps(value)))
+    elif kind is str:
+        found.append((prefix, value if len(value) <= LONGEST else value[:LONGEST], None))
     elif kind is bool:
         found.append((prefix, int(value), "true" if value else "false"))
-    elif kind is str:
-        if len(value) > LONGEST:
-            found.append((prefix, value[:LONGEST], None))
-        else:
-            found.append((prefix, value, None))
-    elif kind is int and not -_LARGEST <= value < _LARGEST:
-        found.append((prefix, float(value) if abs(value) < 1e308 else None, json.dumps(value)))
-    elif kind is int or kind is float or value is None:
-        found.append((prefix, value, None))
+    elif kind is dict:
+        stands_for = _stands_for(value) if len(value) == 1 else None
+        if stands_for is not None:
+            facts(prefix, stands_for, found, depth)
+        elif depth < _DEEPEST:
+            for key, item in value.items():
+                facts(f"{prefix}.{key}", item, found, depth + 1)
+    elif kind is list and depth < _DEEPEST:
+        for number, item in enumerate(value[:MOST]):
+            facts(f"{prefix}.{number}", item, found, depth + 1)
+
+
+def _stands_for(tagged: dict[str, Any]) -> int | float | None:
+    """Give the number that a tagged object stands for (docs/formats/config-hash.rst); None for what is no number."""
+    ((tag, told),) = tagged.items()
+    if not isinstance(told, str) or len(told) > 400:
+        return None
+    try:
+        if tag == f"{TAG}int":
+            return int(told)
+        if tag == f"{TAG}float" and told != "nan":  # a database takes that for nothing
+            return float(told)
+    except ValueError:
+        pass
+    return None
 
 
 def text(value: str) -> str:
     """Give text that a database can hold: names of files may not be UTF-8."""
-    return value.encode("utf-8", "backslashreplace").decode()
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()

@@ -262,20 +262,15 @@ def _jsonl(folder: str) -> list[str]:
         return []
 
 
-def _artifacts(records: Any, *, ended: bool) -> list[tuple[Any, ...]]:
-    return [
-        (
-            one.role if ended else "expected",
-            columns.text(one.path),
-            columns.text(one.path.rstrip("/").rpartition("/")[2]),
-            columns.packed(one.digest),
-            one.size,
-            one.commit,
-            one.config_hash,
-            int(one.seen),
-        )
-        for one in records
-    ]
+def _artifacts(records: list[Any], *, ended: bool) -> list[tuple[Any, ...]]:
+    found = []
+    for one in records:
+        path = columns.text(one.path)
+        name = path.rstrip("/").rpartition("/")[2]
+        role = one.role if ended else "expected"
+        digest = columns.packed(one.digest)
+        found.append((role, path, name, digest, one.size, one.commit, one.config_hash, int(one.seen)))
+    return found
 
 
 def _add_facts(

@@ -52,8 +52,10 @@ class Index:
         """
         found = Vault(vault)
         try:
-            path = place.index_path(found.path)
+            path = place.index_path(found.path) if found.path.is_dir() else None
         except OSError:
+            path = None
+        if path is None:
             return cls._in_memory(found, progress)
         try:
             return cls._opened(found, path, progress)
@@ -140,7 +142,9 @@ def ask(
             return question(index)
     except sqlite3.OperationalError as error:
         raise VaultError(str(vault), f"the index cannot be read: {error}") from error
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a mistake in a question says nothing about the file
+            raise
         remove(vault)
     try:
         with Index.open(vault, progress) as index:

@@ -52,6 +52,7 @@ INDEXES = """
 CREATE INDEX runs_by_id ON runs(run_id);
 CREATE INDEX runs_by_root ON runs(root);
 CREATE INDEX runs_by_start ON runs(parent_id, started);
+CREATE INDEX runs_by_duration ON runs(parent_id, duration);
 CREATE INDEX runs_by_function ON runs(function, started);
 CREATE INDEX runs_by_status ON runs(status, started);
 CREATE INDEX runs_by_commit ON runs("commit");
