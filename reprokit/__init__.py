@@ -11,6 +11,7 @@ from reprokit._version import __version__
 from reprokit.lazy import attach
 
 if TYPE_CHECKING:
+    from reprokit.catalog.vault import Vault as Vault
     from reprokit.context import Context as Context
     from reprokit.context import current as current
     from reprokit.decorators.artifact import Artifact as Artifact
@@ -24,6 +25,7 @@ _HOMES = {
     "Artifact": "reprokit.decorators.artifact",
     "Context": "reprokit.context",
     "ReprokitError": "reprokit.errors",
+    "Vault": "reprokit.catalog.vault",
     "at": "reprokit.snapshot",
     "current": "reprokit.context",
     "monitor": "reprokit.decorators.monitor",
@@ -31,6 +33,17 @@ _HOMES = {
     "snapshot_code": "reprokit.decorators.snapshot_code",
 }
 
-__all__ = ["Artifact", "Context", "ReprokitError", "__version__", "at", "current", "monitor", "run", "snapshot_code"]
+__all__ = [
+    "Artifact",
+    "Context",
+    "ReprokitError",
+    "Vault",
+    "__version__",
+    "at",
+    "current",
+    "monitor",
+    "run",
+    "snapshot_code",
+]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -19,13 +19,16 @@ __all__ = [
     "CycleError",
     "DirtyRepositoryError",
     "DuplicateError",
+    "EmbedError",
     "GitError",
     "ImportApartError",
     "MissingExtraError",
     "MissingKeywordError",
+    "MissingPackageError",
     "NamingError",
     "NoRunError",
     "NotInTreeError",
+    "QueryError",
     "RecordError",
     "RecordingError",
     "RecordingWarning",
@@ -397,3 +400,76 @@ class UnshippableError(ShipError, TypeError):
 
 class WorkerError(ShipError):
     """A worker cannot run tasks, or failed outside of them.  Arguments: what is wrong, the remedy."""
+
+
+class MarkError(ReprokitError, ValueError):
+    """A tag or note cannot be kept like this.  Arguments: the tag, what is wrong with it and the remedy."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+
+    def __str__(self) -> str:
+        name, problem = self.args
+        return f"{name!r}: {problem}"
+
+
+class UnreadableVaultError(VaultError):
+    """Something in the vault can't be read, so nothing of it may be removed.
+
+    Arguments: the vault, and what can't be read, a sentence each.
+    """
+
+    def __init__(self, path: str, problems: tuple[str, ...]) -> None:
+        super().__init__(path, problems)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        path, problems = self.args
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"{path}: nothing is removed while not all of the vault can be read: {problems[0]}{more}; `reprokit verify` tells all"
+
+
+class BusyVaultError(VaultError):
+    """Another process is removing things from the vault."""
+
+
+class QueryError(ReprokitError, ValueError):
+    """A question to the catalogue can't be understood.
+
+    Arguments: the expression, where in it (an index), what is wrong there and the remedy.
+    """
+
+    def __init__(self, expression: str, at: int, problem: str) -> None:
+        super().__init__(expression, at, problem)
+
+    def __str__(self) -> str:
+        import unicodedata
+
+        expression, at, problem = self.args
+        begin = max(0, at - 70) if len(expression) > 110 else 0
+        shown = "".join(c if c.isprintable() else " " for c in expression[begin : begin + 110])
+        before = "".join(c if c.isprintable() else " " for c in expression[begin:at])
+        width = sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in before)
+        dots = "..." if begin else ""
+        return f"{problem}\n  {dots}{shown}\n  {' ' * (width + len(dots))}^"
+
+
+class MissingPackageError(ReprokitError, ImportError):
+    """A package that is not ours to bring along is needed and not installed.  Arguments: the package, what needs it."""
+
+    def __init__(self, package: str, what: str) -> None:
+        super().__init__(package, what)
+
+    def __str__(self) -> str:
+        package, what = self.args
+        return f"{package} is needed for {what} and not installed: pip install {package}"
+
+
+class EmbedError(ReprokitError, ValueError):
+    """A tag cannot be put inside a file; the file is as it was.  Arguments: the file, what is wrong with it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+
+    def __str__(self) -> str:
+        path, problem = self.args
+        return f"{path}: {problem}"

@@ -74,7 +74,13 @@ def test_documents_of_a_real_run_are_valid(generate, tmp_path):
         "    save(object(), 'dir/missing.txt')\n"
         "except OSError:\n"
         "    pass\n"
-        "save(3, 'outer.txt')\n",
+        "save(3, 'outer.txt')\n"
+        "from reprokit.catalog import scan\n"
+        "from reprokit.vault import marks\n"
+        "import pathlib\n"
+        "run = scan.find(pathlib.Path('vault'), '@')\n"
+        "marks.tag(run, ['paper'])\n"
+        "marks.note(run, 'as in the paper')\n",
         "utf-8",
     )
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "1"]):

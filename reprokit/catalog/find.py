@@ -7,14 +7,24 @@ import re
 from typing import TYPE_CHECKING
 
 from reprokit.catalog import whence
+from reprokit.catalog.index import ask
+from reprokit.catalog.run import Run
 from reprokit.errors import AmbiguousRunError, RunNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from reprokit.catalog.index import Index
-    from reprokit.catalog.run import Child, Run
+    from reprokit.catalog.run import Child
 
 _HEX = re.compile(r"[0-9a-f]{1,32}\Z")
 _NEWEST = "SELECT id FROM runs WHERE parent_id IS NULL ORDER BY started DESC, folder DESC LIMIT 1"
+
+
+def named(vault: Path, wanted: str, progress: Callable[[int, int], None] | None = None) -> Run | Child:
+    """Find the one run of a vault that is meant; see `one`."""
+    return ask(vault, lambda index: one(index, wanted), progress)
 
 
 def one(index: Index, wanted: str) -> Run | Child:
@@ -39,6 +49,10 @@ def one(index: Index, wanted: str) -> Run | Child:
         marks = ",".join("?" * len(found))
         ids = index.db.execute(f"SELECT run_id FROM runs WHERE id IN ({marks})", found)  # noqa: S608 - only marks
         raise AmbiguousRunError(wanted, tuple(run_id for (run_id,) in ids))
+    if wanted and os.path.basename(wanted) == wanted and not wanted.startswith("."):
+        folder = index.vault.runs / wanted
+        if folder.is_dir():  # its record is damaged, so the index has no row of it
+            return Run(folder)
     if wanted and (os.path.lexists(wanted) or looks_like_a_path(wanted)):
         origin = whence.whence(index, wanted)
         if origin.run is not None:

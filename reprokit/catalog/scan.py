@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def folders(vault: Path) -> Iterator[Path]:
     """Give all run folders, in no order."""
     try:
-        yield from (entry for entry in (vault / "runs").iterdir() if entry.is_dir())
+        # A name that begins with a dot is that of a folder which `reprokit gc` is removing.
+        yield from (e for e in (vault / "runs").iterdir() if not e.name.startswith(".") and e.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return
 

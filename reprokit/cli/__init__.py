@@ -14,11 +14,18 @@ from reprokit.errors import ReprokitError
 _COMMANDS = {
     "archive": "Show what archives hold.",
     "capture": "Record code and environment as they are now.",
+    "diff": "Compare two runs: what differs, most telling things first.",
+    "gc": "Remove runs and what only they need; prints what, and removes with --yes.",
     "init": "Make reprokit.toml and the vault.",
+    "lineage": "Show what a file was made from, and what was made from it.",
     "monitor": "Run a command and record it.",
+    "note": "Leave a note with a run.",
     "runs": "List the runs, newest first.",
     "show": "Show a run.",
     "snapshot": "List, show, export and compare kept source trees.",
+    "tag": "Give a run names of your own.",
+    "verify": "Hash again what was recorded, and check the vault.",
+    "whence": "Tell which run made a file.",
 }
 
 

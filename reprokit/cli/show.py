@@ -27,10 +27,9 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
     """Show everything about a run: by the beginning of its id, its folder, a tag, a file that it made, or @ for the newest."""
     from reprokit import settings
     from reprokit.catalog import find
-    from reprokit.catalog.index import ask
     from reprokit.catalog.run import Child
 
-    run = ask(settings.current().vault, lambda index: find.one(index, wanted), screen.progress("reading runs"))
+    run = find.named(settings.current().vault, wanted, screen.progress("reading runs"))
     root = run.root
     root.pre  # noqa: B018 - a damaged record is told now, not half-way
     if as_json:

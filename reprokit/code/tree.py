@@ -152,7 +152,7 @@ class TreeStore:
         changed = bool(found.add or found.remove) or "tree" not in known
         if not changed:
             kept = self._made(known, found, inner)
-            commit = self._store.ref(digests.hex_of(kept.digest))
+            commit = self._store.ask_again(digests.hex_of(kept.digest))
             if commit is not None:
                 slot.settle(known, now)
                 return _Kept(kept, commit), packs
@@ -161,7 +161,7 @@ class TreeStore:
             entries = self._update(root, slot, known, found, objects_known, writer)
             kept = self._made(known, found, inner)
             digits = digests.hex_of(kept.digest)
-            commit = self._store.ref(digits)
+            commit = self._store.ask_again(digits)
             if commit is None:
                 told = _told(known, found, inner)
                 message = f"{KIND}\n\n{told}\n\nfiles: {kept.files}\nsize: {kept.size}\n"

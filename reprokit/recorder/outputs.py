@@ -12,6 +12,7 @@ from reprokit.capture import files
 from reprokit.errors import ArtifactExistsError, MissingKeywordError, NamingError, ReprokitError
 from reprokit.model import naming
 from reprokit.model.records import ArtifactRecord
+from reprokit.model.text import printable
 from reprokit.recorder import sidecars
 from reprokit.vault import blobs
 
@@ -177,7 +178,7 @@ def found(expected: Expected, project: Project, faults: Faults, known: tuple[str
         digest=None,
         size=None,
         role="missing",
-        requested=expected.requested,
+        requested=printable(expected.requested),
         keyword=expected.keyword,
         commit=how.commit,
         config_hash=how.config_hash,

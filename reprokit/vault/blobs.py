@@ -29,13 +29,22 @@ def keep(blobs: Path, source: Path, digest: str, *, move: bool = False) -> Path:
         When it cannot be kept; `source` is untouched then.
     """
     target = blob_path(blobs, digest)
-    if target.exists():
+    # Who removes blobs that no run refers to leaves young ones alone: a record that refers to this one is yet to come.
+    try:
+        os.utime(target)
+        there = True
+    except FileNotFoundError:
+        there = False
+    except PermissionError:
+        there = True  # another user kept it
+    if there:
         if move:
             _discard(source)
         return target
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if move:
         try:
+            os.utime(source)
             os.rename(source, target)
         except OSError:  # another file system: copy, then remove
             _copy(source, target)
@@ -53,6 +62,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copytree(source, temporary, symlinks=True)
         else:
             _copy_file(source, temporary)
+        os.utime(temporary)
         os.replace(temporary, target)
     except OSError:
         _discard(temporary)

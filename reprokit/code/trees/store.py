@@ -7,17 +7,21 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit import git
 from reprokit.code.trees import index as index_file
+from reprokit.errors import GitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REFS = "refs/trees"
+UPKEEP = "upkeep.held"  # in indexes/: held by who puts packs together
+REMOVAL = "removal.held"  # held by who removes trees
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding -eol !diff\n"
 _CONFIG = """\
 [core]
@@ -50,6 +54,7 @@ _SWITCHES = (
     "-c", "repack.updateServerInfo=false",
 )  # fmt: skip
 _WAIT = 20.0  # seconds for another process that keeps the same tree
+_PATIENCE = 120.0  # seconds for another process that removes trees
 _MOST_PACKS = 24  # more are put together: each costs two files, and holds no differences to objects of another
 _STALE = 3600.0  # seconds after which a temporary file is of a process that was killed
 
@@ -66,6 +71,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.abspath(path))
         self.objects = self.path / "objects"
+        self._inside = threading.local()  # whether this thread keeps a tree, and now one that is nested in it
 
     def ensure(self) -> None:
         """Make the repository when it is not there; raises `OSError`."""
@@ -141,6 +147,18 @@ class Store:
         at = lines.find(f" {REFS}/{digits}\n".encode())
         return lines[at - 64 : at].decode() if at >= 64 else None
 
+    def ask_again(self, digits: str) -> str | None:
+        """Give the commit that keeps a tree, and note in the ref that it was asked for: who removes trees looks there."""
+        commit = self.ref(digits)
+        if commit is not None:
+            try:
+                os.utime(self.path / REFS / digits)
+            except FileNotFoundError:  # packed
+                self.set_ref(digits, commit)
+            except PermissionError:  # another user kept it
+                pass
+        return commit
+
     def set_ref(self, digits: str, commit: str) -> None:
         """Make a tree visible; the last step of keeping it.  Raises `OSError`."""
         folder = self.path / REFS
@@ -170,10 +188,8 @@ class Store:
             return
         from filelock import FileLock, Timeout
 
-        from reprokit.errors import GitError
-
         try:
-            with FileLock(self.path / "indexes" / "upkeep.held", timeout=0):
+            with FileLock(self.path / "indexes" / UPKEEP, timeout=0):
                 self._remove_stale()
                 self.run("repack", "--geometric=2", "-d", "-q")
                 self.run("pack-refs", "--all")
@@ -197,23 +213,57 @@ class Store:
     @contextlib.contextmanager
     def hold(self, key: str) -> Iterator[Slot]:
         """Hold the index of a root; when another process holds it for long, work on a copy."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         folder = self.path / "indexes"
         folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / f"{key}.held", timeout=_WAIT)
-        try:
-            lock.acquire()
-        except Timeout:
-            with tempfile.TemporaryDirectory(dir=folder, prefix="copy-") as scratch:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._held(folder / f"{key}.held"))
+                slot = Slot(folder / key)
+            except Timeout:
+                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="copy-")))
+                stack.enter_context(self._held(scratch / "copy.held"))
                 for name in (key, f"{key}.json"):
                     with contextlib.suppress(FileNotFoundError):
-                        shutil.copyfile(folder / name, Path(scratch) / name)
-                yield Slot(Path(scratch) / key)
-            return
+                        shutil.copyfile(folder / name, scratch / name)
+                slot = Slot(scratch / key)
+            yield slot
+
+    @contextlib.contextmanager
+    def _held(self, path: Path) -> Iterator[None]:
+        """Hold a lock, but never while another process removes trees.
+
+        That one closes the door first (`REMOVAL`), and then waits for those who are inside, each by its own lock.
+        """
+        from filelock import FileLock, Timeout
+
+        nested = getattr(self._inside, "now", False)
+        lock = FileLock(path, timeout=_WAIT)
+        door = FileLock(path.parent / REMOVAL if path.name != "copy.held" else path.parent.parent / REMOVAL)
+        while True:
+            lock.acquire()
+            try:
+                if nested:
+                    break
+                with door.acquire(timeout=0):
+                    break
+            except Timeout:
+                lock.release()
+            except BaseException:
+                lock.release()
+                raise
+            try:
+                with door.acquire(timeout=_PATIENCE):
+                    pass
+            except Timeout as error:
+                told = "git: another process has been removing trees for long; try again when it is done"
+                raise GitError(str(self.path), told) from error
+        self._inside.now = True
         try:
-            yield Slot(folder / key)
+            yield
         finally:
+            self._inside.now = nested
             lock.release()
 
 

@@ -1,0 +1,91 @@
+"""``reprokit gc``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reprokit.cli import screen
+
+if TYPE_CHECKING:
+    from reprokit.catalog.gc import Plan, Removed
+
+_SHOWN = 50  # runs that are listed
+
+
+@click.command()
+@click.option("--keep-last", type=click.IntRange(min=0), metavar="N", help="Keep the newest N of each function.")
+@click.option("--keep-days", type=click.FloatRange(min=0), metavar="D", help="Keep those of the last D days.")
+@click.option(
+    "--keep-tagged/--no-keep-tagged",
+    default=None,
+    help="Keep tagged runs (always, unless told not to); given alone: only those.",
+)
+@click.option("--yes", is_flag=True, help="Remove it; without this, what would go is printed.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
+def command(keep_last: int | None, keep_days: float | None, keep_tagged: bool | None, yes: bool, as_json: bool) -> None:
+    """Remove runs that a policy no longer keeps, and source trees and blobs that no run needs.
+
+    Runs that are open, that made a file which is in the project, or that made what those used, always stay.  Without a
+    policy all runs stay, and only leftovers go.
+    """
+    from reprokit import settings
+    from reprokit.catalog.gc import plan, remove
+
+    found = settings.current()
+    made = plan(
+        found.vault,
+        keep_last=keep_last,
+        keep_days=keep_days,
+        keep_tagged=keep_tagged is not False,
+        only_tagged=keep_tagged is True,
+        root=found.root,
+        template=found.template,
+    )
+    done = remove(made) if yes else None
+    if as_json:
+        screen.print_json({"plan": made, "removed": done})
+    elif done is not None:
+        _print_removed(done)
+    else:
+        _print_plan(made)
+    if done is not None and done.left:
+        raise click.exceptions.Exit(1)
+
+
+def _print_plan(plan: Plan) -> None:
+    for run in plan.runs[:_SHOWN]:
+        click.echo(
+            f"run   {run.run_id[:8]}  {screen.plain(run.started_at[:19]):<19}  {screen.size(run.size):>9}  {screen.plain(run.what)}"
+        )
+    if len(plan.runs) > _SHOWN:
+        click.echo(f"... and {len(plan.runs) - _SHOWN} more runs; --json lists all")
+    for file in plan.files[:_SHOWN]:
+        click.echo(f"file  {screen.plain(file.path)}  {screen.size(file.size)}  {file.why}")
+    if len(plan.files) > _SHOWN:
+        click.echo(f"... and {len(plan.files) - _SHOWN} more files; --json lists all")
+    if plan.trees or plan.repack:
+        click.echo(f"code  {len(plan.trees)} source trees that no run needs  {screen.size(plan.code)}")
+    if plan.blobs:
+        click.echo(f"blobs {len(plan.blobs)} that no run needs  {screen.size(sum(blob.size for blob in plan.blobs))}")
+    for lost in plan.lost:
+        click.echo(f"note  {screen.plain(lost.folder)} was removed by hand; the journal will be told")
+    for reason, count in sorted(plan.kept.items(), key=lambda one: -one[1]):
+        click.echo(f"kept  {count} run{'s' * (count != 1)}: {reason}")
+    if plan.is_empty:
+        click.echo(
+            "nothing to remove"
+            + ("" if plan.policy.removes_runs else "; --keep-last N or --keep-days D let old runs go")
+        )
+    else:
+        click.echo(f"would remove {len(plan.runs)} runs and free {screen.size(plan.size)}; add --yes to do it")
+
+
+def _print_removed(done: Removed) -> None:
+    for left in done.left:
+        click.echo(f"left  {screen.plain(left)}", err=True)
+    click.echo(
+        f"removed {done.runs} runs, {done.trees} source trees, {done.blobs} blobs, {done.files} other files; "
+        f"freed {screen.size(done.size)}"
+    )
