@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reprokit.context import Context
+    from reprokit.reproduce.verdict import Verdict
+    from reprokit.settings import Tolerance
 
 
 @runtime_checkable
@@ -23,6 +25,24 @@ class Capture(Protocol):
     def before(self, context: Context) -> Mapping[str, Any]: ...
 
     def after(self, context: Context) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Comparator(Protocol):
+    """Says how two files of a kind differ; `reprokit.reproduce.compare.register` or an entry point makes it known.
+
+    It never executes what a file holds.  An exception means that a file can't be read; its bytes are compared then.
+    """
+
+    kind: str
+
+    def mine(self, head: bytes, path: Path) -> bool:
+        """Tell a file of this kind by its first 64 KiB, or its name."""
+        ...
+
+    def compare(self, name: str, old: Path, new: Path, tolerance: Tolerance) -> Verdict:
+        """Compare two files that are not the same bytes; `name` goes into the verdict."""
+        ...
 
 
 class Ledger(Protocol):

@@ -15,12 +15,15 @@ from reprokit.model import digest as digests
 from reprokit.model.records import FileInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from reprokit.settings import FileRule
 
 _SMALL = 1 << 14  # bytes
 _BLOCK = 1 << 20  # bytes
+_LARGE = 4 << 20  # bytes from which starting a thread is worth it
+_THREADS = 4
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe would wait for its writer
 # What a run folder gets from us: a file of the user's that is kept there takes another name.
 _OUR_NAMES = frozenset(("context.json", "pre-run-info.json", "post-run-info.json", "stdout.txt", "stderr.txt"))
@@ -87,6 +90,55 @@ def digest_file(path: str) -> tuple[str, int]:
     if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise OSError(errno.EBUSY, "it was written while its digest was taken", path)
     return f"sha256:{state.hexdigest()}", size
+
+
+def digest_ahead(
+    paths: Iterable[str], digest: Callable[[str], tuple[str, int]] = digest_file
+) -> dict[str, tuple[str, int]]:
+    """Take the digests of several large files at once, on several cores.
+
+    One that is small, no file, or can't be read is left to the caller; so are all when only one is large.
+    """
+    large = [path for path in dict.fromkeys(paths) if _size(path) >= _LARGE]
+    if len(large) < 2:
+        return {}
+    import threading
+
+    from reprokit.capture.opened.hook import quietly
+
+    found: dict[str, tuple[str, int]] = {}
+    waiting = sorted(large, key=_size)  # the largest are taken first
+
+    @quietly
+    def work() -> None:
+        while waiting:
+            try:
+                path = waiting.pop()
+                found[path] = digest(path)
+            except (IndexError, OSError):  # another thread was quicker; the caller meets the error again
+                continue
+
+    threads = [
+        threading.Thread(target=work, daemon=True) for _ in range(min(len(large), os.cpu_count() or 1, _THREADS) - 1)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:  # the interpreter is about to end
+        pass
+    work()
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
+    return found
+
+
+def _size(path: str) -> int:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0
+    return found.st_size if modes.S_ISREG(found.st_mode) else 0
 
 
 def _opener(path: str, flags: int) -> int:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         StepRecord,
     )
 
+UNOPENED = "has no pre-run-info.json; the run was killed while it opened"
+
 _DURATION = re.compile(r"P(?:(\d+)D)?T(?:(\d+)H)?(?:(\d+)M)?(?:([0-9.]+)S)?\Z")
 
 
@@ -49,9 +51,7 @@ class Run:
         try:
             return runfolder.read_pre_run(self.folder)
         except FileNotFoundError as error:
-            raise RecordError(
-                str(self.folder), "has no pre-run-info.json; the run was killed while it opened"
-            ) from error
+            raise RecordError(str(self.folder), UNOPENED) from error
 
     @cached_property
     def context(self) -> ContextRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import click
 
@@ -13,6 +14,7 @@ import click
 @click.option("--config", metavar="FILE", help="YAML, TOML or JSON file whose hash goes into artifact names.")
 @click.option("--allow-dirty", is_flag=True, default=None, help="Accept uncommitted changes when naming artifacts.")
 @click.option("--snapshot/--no-snapshot", default=True, show_default=True, help="Keep the source tree.")
+@click.option("--files", type=click.Choice(["auto"]), help="Also record the files that its Python programs open.")
 @click.argument("args", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     items: tuple[str, ...],
@@ -20,6 +22,7 @@ def command(
     config: str | None,
     allow_dirty: bool | None,
     snapshot: bool,
+    files: Literal["auto"] | None,
     args: tuple[str, ...],
 ) -> None:
     """Run a command and record it: ``reprokit monitor -- CMD ARGS...``.
@@ -31,7 +34,7 @@ def command(
 
     plan = Plan(
         artifacts=(ArtifactSpec(config=config, allow_dirty=allow_dirty),),
-        monitor=MonitorSpec(items=items),
+        monitor=MonitorSpec(items=items, files=files),
         snapshot=SnapshotSpec() if snapshot else None,
     )
     sys.exit(run_command(plan, args, artifacts))

@@ -165,9 +165,11 @@ def _nothing(index: Index, vault: Path, wanted: dict[str, Any], narrowed: bool) 
 
 
 def _tell(problems: list[str]) -> None:
+    from reprokit.catalog.run import UNOPENED
+
     for problem in problems:
         click.echo(f"reprokit: {screen.plain(problem)}", err=True)
-    if problems:
+    if not all(problem.endswith(UNOPENED) for problem in problems):
         click.echo("reprokit: these records are damaged; `reprokit verify --all` checks the whole vault", err=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from reprokit.decorators.wrapper import attach
-from reprokit.recorder.plan import MonitorSpec, Plan
+from reprokit.recorder.plan import MonitorSpec, Plan, checked_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +27,7 @@ def monitor(
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
+    files: Literal["auto"] | None = None,
     depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
     strict: bool | None = None,
@@ -42,6 +43,7 @@ def monitor(
     include_return_value: bool = False,
     capture_output: bool = False,
     captures: Iterable[Capture] = (),
+    files: Literal["auto"] | None = None,
     depends: Iterable[object] = (),
     refresh: Literal["process", "call"] | None = None,
     strict: bool | None = None,
@@ -61,6 +63,9 @@ def monitor(
         Whether what the function prints is kept as well; it still appears.
     captures
         Plug-ins (`reprokit.protocols.Capture`) whose findings are kept too.
+    files
+        ``"auto"`` also records the files that the run opens: those that it reads as *used*, those that it writes as
+        *generated*.  Default: as the settings say.
     depends
         What the function depends on and its source doesn't say (see `reprokit.code.closure.of`): functions, classes,
         modules, their names (``"pkg.mod:name"``), or files.
@@ -76,6 +81,7 @@ def monitor(
             include_return_value=include_return_value,
             capture_output=capture_output,
             captures=tuple(captures),
+            files=checked_files(files),
         ),
         refresh=refresh,
         strict=strict,

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from reprokit.context import Context, enter, leave
-from reprokit.recorder.plan import ArtifactSpec, MonitorSpec, Plan, SnapshotSpec, Subject
+from reprokit.recorder.plan import ArtifactSpec, MonitorSpec, Plan, SnapshotSpec, Subject, checked_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
         As in `Artifact`; its hash goes into the names that `Context.artifact` gives.
     allow_dirty, template, exists, copy, sidecar
         As in `Artifact`, for what `Context.artifact` names.
-    items, capture_output, captures
+    items, capture_output, captures, files
         As in `monitor`.
     snapshot_code
         Whether the source tree is kept.
@@ -57,6 +57,7 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
         items: str | Iterable[str] = (),
         capture_output: bool = False,
         captures: Iterable[Capture] = (),
+        files: Literal["auto"] | None = None,
         snapshot_code: bool = False,
         refresh: Literal["process", "call"] | None = None,
         strict: bool | None = None,
@@ -74,6 +75,7 @@ class run:  # noqa: N801 - used as a statement: ``with rk.run("fit"):``
                 items=(items,) if isinstance(items, str) else tuple(items),
                 capture_output=capture_output,
                 captures=tuple(captures),
+                files=checked_files(files),
             ),
             snapshot=SnapshotSpec() if snapshot_code else None,
             refresh=refresh,

@@ -204,7 +204,7 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     """A file or folder that a run generated or used.  PROV: Entity."""
 
     path: str  # relative to the project root, POSIX separators; absolute when outside
-    digest: str | None  # "sha256:<hex>"; None when missing
+    digest: str | None  # "sha256:<hex>"; None when missing, or when it changed before it could be taken
     size: int | None  # bytes
     role: Role
     requested: str | None = None  # the path before tagging
@@ -261,6 +261,7 @@ class PreRunInfo(Record, frozen=True, kw_only=True):
     commit: str | None = None
     artifacts: list[ArtifactRecord] = []  # expected outputs, as they were before
     random_state: dict[str, Any] = {}
+    reproduction_of: str | None = None  # the run that this one repeats
     redacted: list[str] = []
     unknown: dict[str, str] = {}
 
@@ -371,7 +372,7 @@ class MarkRecord(Record, frozen=True, kw_only=True):
     """A line of ``marks-*.jsonl`` in a run's folder: what a person said of the run afterwards."""
 
     schema: str = MARK_SCHEMA
-    event: Literal["tag", "untag", "note"]
+    event: Literal["tag", "untag", "note", "verdict"]  # verdict: how a reproduction came out
     run_id: str  # of the root run or of one of its child runs
     text: str
     timestamp: str

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import arguments, host
+from reprokit.capture.opened.hook import quietly
 from reprokit.context import Context
 from reprokit.model.records import STEP_SCHEMA, SnapshotInfo, Status, StepRecord
 from reprokit.recorder import opening
@@ -64,6 +65,7 @@ def prepare_child(
 class ChildRun(OpenRun):
     """A run inside another."""
 
+    @quietly
     def begin(self) -> None:
         """Write the line that says that the run began: after a crash it tells where."""
         context, subject = self.context, self.subject
@@ -107,8 +109,10 @@ class ChildRun(OpenRun):
                     )
                 )
             self.start_output(self.trunk.folder, f"{context.run_id[:8]}-")
+        self.start_watching()
         self.faults.started = True
 
+    @quietly
     def close(
         self, status: Status, *, result: Any = None, error: BaseException | None = None, reason: str | None = None
     ) -> None:
@@ -117,6 +121,7 @@ class ChildRun(OpenRun):
             return
         self.closed = True
         elapsed = self.context.elapsed
+        self.stop_watching()
         with self.faults.at("a child run's end"):
             self._commit(status, elapsed, result, error, reason)
         self.faults.tell()

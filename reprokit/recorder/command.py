@@ -46,6 +46,7 @@ def run_command(plan: Plan, args: Sequence[str], artifacts: Sequence[str]) -> in
     if folder is not None:
         environment[PARENT] = announcement(run.context.root_id, run.context.run_id, folder)
         environment["REPROKIT_RUN_DIR"] = environment["CAPSULE_DIR"] = str(folder)
+    environment.update(run.watched_variables())
     with _Forwarding() as signals:
         try:
             process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import arguments, files
+from reprokit.capture.opened.hook import leave_to, quietly
 from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
+from reprokit.model.text import printable
 from reprokit.recorder import opening, outputs, sidecars
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.plan import ArtifactSpec
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
+    from reprokit.recorder.seen import Watching
     from reprokit.settings import FileRule
     from reprokit.vault.runfolder import RunFolder
 
@@ -95,6 +98,7 @@ class OpenRun:
         self._original = original
         self._inputs: dict[str, ArtifactRecord] = {}
         self._output: OutputCapture | None = None
+        self._watching: Watching | None = None
 
     def begin(self) -> None:
         """Open the run: what must be on disk before the function starts is there afterwards."""
@@ -106,6 +110,7 @@ class OpenRun:
         """Commit the record; never raises an `Exception`, for the function's own outcome is what counts."""
         raise NotImplementedError
 
+    @quietly
     def join(
         self, plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -118,6 +123,7 @@ class OpenRun:
 
     # --- the ledger ------------------------------------------------------------------------------------------------
 
+    @quietly
     def name_artifact(self, context: Context, path: str | Path) -> Path:
         """See `Context.artifact`."""
         trunk = self.trunk
@@ -132,6 +138,7 @@ class OpenRun:
         context.artifacts.append(expected)
         return Path(tagged)
 
+    @quietly
     def use(self, context: Context, path: str | Path) -> Path:
         """See `Context.use`."""
         found, digest, size = opening.used(path)
@@ -200,12 +207,44 @@ class OpenRun:
             context = context.parent
         return context is not None
 
+    # --- which files are opened ------------------------------------------------------------------------------------
+
+    def start_watching(self) -> None:
+        """Begin to look at the files that the run opens, when the decorator or the settings ask for it."""
+        monitor, owner = self.plan.monitor, self.trunk.project
+        if monitor is None or (monitor.files or owner.settings.files) != "auto":
+            return
+        from reprokit.recorder.seen import Watching
+
+        with self.faults.at("the files that it opens"):
+            self._watching = Watching(self.context.run_id, owner, self.trunk.path)
+            if self.subject.kind != "command":
+                self._watching.start()
+
+    def watched_variables(self) -> dict[str, str]:
+        """Give the environment variables by which a command's interpreters tell what they open."""
+        return {} if self._watching is None else self._watching.variables()
+
+    def stop_watching(self) -> None:
+        """End that: what follows is opened by us."""
+        if self._watching is not None:
+            self._watching.stop()
+
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def artifacts(self) -> list[ArtifactRecord]:
         """Look at all outputs and inputs."""
-        records = [outputs.found(expected, self.trunk.project, self.faults) for expected in self.context.artifacts]
-        return records + list(self._inputs.values())
+        expected = self.context.artifacts
+        # A tag that is yet to be written inside changes the digest.
+        ahead = files.digest_ahead(one.path for one in expected if not one.naming.embed)
+        records = [outputs.found(one, self.trunk.project, self.faults, ahead.get(one.path)) for one in expected]
+        records += self._inputs.values()
+        leave_to(self.context.parent, [one.path for one in expected])
+        if self._watching is not None:
+            with self.faults.at("the files that it opened"):
+                named = [*(one.path for one in expected), *self._inputs]
+                records += self._watching.records(named, self.faults, command=self.subject.kind == "command")
+        return records
 
     def keep_files(self, rules: Mapping[str, FileRule], folder: Path) -> dict[str, FileInfo | None]:
         """Hash, copy or move the files that the settings name; one that is not there is None."""
@@ -304,7 +343,7 @@ def expected_records(run: OpenRun) -> list[ArtifactRecord]:
             digest=e.earlier_digest,
             size=None,
             role="missing" if e.before is None else "used",
-            requested=e.requested,
+            requested=printable(e.requested),
             keyword=e.keyword,
             commit=e.naming.commit,
             config_hash=e.naming.config_hash,

@@ -12,6 +12,7 @@ from reprokit._version import __version__
 from reprokit.capture import host
 from reprokit.model.redact import Redactor
 from reprokit.model.text import printable
+from reprokit.recorder import replayed
 from reprokit.recorder.facts import Facts
 from reprokit.vault.journal import Appender
 from reprokit.vault.layout import Vault
@@ -50,9 +51,16 @@ class Project:
         cell = _cell()
         with self._lock:
             if self._facts is None or cell != self._cell or (refresh or self.settings.refresh) == "call":
-                self._facts = Facts(self.settings, self.vault, self.redactor)
+                self._facts = self._found_out()
                 self._cell = cell
             return self._facts
+
+    def _found_out(self) -> Facts:
+        identity = replayed.identity_of(self.root)
+        if identity is None:
+            return Facts(self.settings, self.vault, self.redactor)
+        self.argv = identity.argv or self.argv
+        return replayed.RestoredFacts(identity, self.settings, self.vault, self.redactor)
 
     def ensure_vault(self) -> None:
         """Make the vault when it is not there; raises `VaultError`."""

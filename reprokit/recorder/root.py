@@ -11,6 +11,7 @@ import msgspec
 
 from reprokit._version import __version__
 from reprokit.capture import arguments, environment, host, random
+from reprokit.capture.opened.hook import quietly
 from reprokit.context import Context
 from reprokit.errors import CaptureError
 from reprokit.model.records import (
@@ -22,7 +23,7 @@ from reprokit.model.records import (
     SnapshotInfo,
     Status,
 )
-from reprokit.recorder import interrupts, opening, project
+from reprokit.recorder import interrupts, opening, project, replayed
 from reprokit.recorder.apart import facts_for
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
@@ -99,15 +100,19 @@ class RootRun(OpenRun):
         self.context.artifacts.extend(opened.expected)
         self.executed: list[str] | None = None  # a command with its artifacts tagged
         self._args_archive: str | None = None
+        self._was: replayed.Was | None = None
         self._written: set[str] = set()
         self._resources = host.resources_before()  # once more when the function is called
 
     # --- before ----------------------------------------------------------------------------------------------------
 
+    @quietly
     def begin(self) -> None:
         """Put context and pre-run info on disk."""
         trunk, faults = self.trunk, self.faults
         vault = trunk.project.vault
+        with faults.at("the random state of the run that is reproduced"):
+            self._was = replayed.repeated(trunk.project.root, self.subject)
         self.context.restart()
         snapshot: SnapshotInfo | None = None
         with faults.at("this run"):
@@ -128,6 +133,7 @@ class RootRun(OpenRun):
                 self._journal("open")
             self.start_output(trunk.folder, "")
         interrupts.watch(self)
+        self.start_watching()
         faults.started = True
         self.context.restart(clock_only=True)
         self._resources = host.resources_before()
@@ -214,6 +220,7 @@ class RootRun(OpenRun):
             commit=context.commit,
             artifacts=expected_records(self),
             random_state=state,
+            reproduction_of=self._was.run_id if self._was else None,
             redacted=[
                 *call.redacted,
                 *(f"argv{place}" for place in owner.argv_secrets),
@@ -227,6 +234,7 @@ class RootRun(OpenRun):
         """Commit the record now: the process is about to die."""
         self.close("interrupted", reason=reason)
 
+    @quietly
     def close(
         self,
         status: Status,
@@ -241,6 +249,7 @@ class RootRun(OpenRun):
             return
         self.closed = True
         elapsed = self.context.elapsed
+        self.stop_watching()
         interrupts.unwatch(self)
         with self.faults.at("this run's end"):
             self._commit(status, elapsed, result, error, reason, command)

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprokit.capture.opened.hook import quietly
 from reprokit.context import peek
 from reprokit.recorder import opening, project, surroundings
 from reprokit.recorder.child import prepare_child
@@ -29,6 +30,7 @@ _remote: dict[tuple[str, int], tuple[Trunk, str] | None] = {}
 _lock = threading.RLock()
 
 
+@quietly
 def prepare(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenRun:
     """Settle the run of one call: a root, or a child; its `begin` opens it.
 

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from reprokit.settings.project_root import current, find_root
 from reprokit.settings.sources import FILES, PREFIX, load
-from reprokit.settings.values import FileRule, Settings
+from reprokit.settings.values import FileRule, OutputRule, Settings, Tolerance
 
-__all__ = ["FILES", "PREFIX", "FileRule", "Settings", "current", "find_root", "load"]
+__all__ = ["FILES", "PREFIX", "FileRule", "OutputRule", "Settings", "Tolerance", "current", "find_root", "load"]

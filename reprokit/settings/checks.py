@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reprokit.errors import NamingError, SettingsError
-from reprokit.settings.values import FileRule
+from reprokit.settings.values import FileRule, OutputRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,31 @@ class Source:
             if rule.copy and rule.move:
                 raise self.fail(place, "copy and move exclude each other; choose one")
             made[name] = rule
+        return made
+
+    def number(self, key: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise self.wrong(key, "number from 0 on", value)
+        return float(value)
+
+    def share(self, key: str, value: Any) -> float:
+        if self.number(key, value) > 1:
+            raise self.wrong(key, "share from 0 to 1", value)
+        return float(value)
+
+    def outputs(self, key: str, value: Any) -> dict[str, OutputRule]:
+        checks = {
+            "rtol": self.number,
+            "atol": self.number,
+            "ignore": self.strings,
+            "pixels": self.share,
+            "levels": self.number,
+        }
+        made = {}
+        for name, options in self.table(key, value).items():
+            place = f'{key}."{name}"'
+            found = self.known(place, self.table(place, options), set(checks))
+            made[name] = OutputRule(**{one: checks[one](f"{place}.{one}", given) for one, given in found.items()})
         return made
 
     def known(self, key: str, table: dict[str, Any], allowed: set[str]) -> dict[str, Any]:

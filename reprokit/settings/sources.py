@@ -9,14 +9,14 @@ import msgspec
 
 from reprokit.errors import SettingsError
 from reprokit.settings.checks import Source
-from reprokit.settings.values import Settings
+from reprokit.settings.values import Settings, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FILES = ("reprokit.toml", "pyproject.toml", "capsula.toml")
 PREFIX = "REPROKIT_"
-_OTHER_VARIABLES = {"REPROKIT_ROOT", "REPROKIT_PARENT", "REPROKIT_RUN_DIR"}
+_OTHER_VARIABLES = {"REPROKIT_ROOT", "REPROKIT_PARENT", "REPROKIT_RUN_DIR", "REPROKIT_OPENED", "REPROKIT_REPRODUCE"}
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
@@ -96,7 +96,7 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     own, capture = _own_keys(source), _capture_keys(source)
     if not isinstance(document, dict):
         raise SettingsError(source.name, prefix.rstrip("."), f"{document!r} is no table")
-    top = source.known("", document, {*own, "capture", "monitor"})
+    top = source.known("", document, {*own, "capture", "monitor", "reproduce"})
     changes: dict[str, Any] = {_field(key): own[key](key, value) for key, value in top.items() if key in own}
     table = source.known("capture", source.table("capture", top.get("capture", {})), {*capture, "files", "git"})
     for key, value in table.items():
@@ -106,7 +106,9 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     git = source.known("capture.git", source.table("capture.git", table.get("git", {})), {"repositories"})
     repositories = source.table("capture.git.repositories", git.get("repositories", {}))
     changes["repositories"] = {n: source.path(f"capture.git.repositories.{n}", p) for n, p in repositories.items()}
-    monitor = source.known("monitor", source.table("monitor", top.get("monitor", {})), {"item"})
+    monitor = source.known("monitor", source.table("monitor", top.get("monitor", {})), {"item", "files"})
+    if "files" in monitor:
+        changes["files"] = source.choice("auto")("monitor.files", monitor["files"])
     changes["items"] = {
         name: source.rules(
             f"monitor.item.{name}.files",
@@ -116,6 +118,11 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
         )
         for name, item in source.table("monitor.item", monitor.get("item", {})).items()
     }
+    again = source.known("reproduce", source.table("reproduce", top.get("reproduce", {})), {"rtol", "atol", "output"})
+    changes["tolerance"] = Tolerance(
+        **{one: source.number(f"reproduce.{one}", again[one]) for one in ("rtol", "atol") if one in again}
+    )
+    changes["outputs"] = source.outputs("reproduce.output", again.get("output", {}))
     return msgspec.structs.replace(settings, **changes)
 
 

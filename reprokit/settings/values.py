@@ -18,6 +18,38 @@ class FileRule(msgspec.Struct, frozen=True):
     move: bool = False
 
 
+class Tolerance(msgspec.Struct, frozen=True):
+    """How far an output may be from what it was; two numbers are near enough when ``|a-b| <= max(rtol*max(|a|,|b|), atol)``.
+
+    Attributes
+    ----------
+    rtol, atol : float
+        Relative and absolute.
+    ignore : tuple of str
+        Names of parts that may differ, with ``*`` and ``?``: keys, columns, members, entries, lines of text.
+    pixels : float
+        The share of a picture's pixels that may differ by more than `levels`, from 0 to 1.
+    levels : float
+        How far a pixel may be, in steps of its channels.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+    ignore: tuple[str, ...] = ()
+    pixels: float = 0.0
+    levels: float = 0.0
+
+
+class OutputRule(msgspec.Struct, frozen=True):
+    """What `Tolerance` has for outputs of some name; None: as for all others."""
+
+    rtol: float | None = None
+    atol: float | None = None
+    ignore: tuple[str, ...] | None = None
+    pixels: float | None = None
+    levels: float | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings of a project.
 
@@ -32,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True):
         new files too.
     max_file_size, max_diff_size, max_bundle_size : int
         In bytes.
+    tolerance, outputs
+        How near the outputs of a reproduced run have to come to the recorded ones: all of them, and those of some name.
     """
 
     root: Path
@@ -57,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True):
     max_bundle_size: int = 100_000_000
     capture_random_state: bool = True
     capture_packages: bool = True
+    files: Literal["auto"] | None = None
+    tolerance: Tolerance = Tolerance()
+    outputs: Mapping[str, OutputRule] = {}
 
     @property
     def vault(self) -> Path:

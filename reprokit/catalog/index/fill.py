@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _RUN = (
     'INSERT INTO runs(id, run_id, root, parent_id, folder, kind, function, what, status, started, duration, "commit", '
-    "config_hash, host, user, python, children) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "config_hash, host, user, python, children, reproduction_of) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _ARTIFACT = "INSERT INTO artifacts VALUES(?,?,?,?,?,?,?,?,?)"
 _FACT = "INSERT OR REPLACE INTO facts VALUES(?,?,?,?)"
@@ -73,6 +73,7 @@ class Filler:
                 (
                     run, row.run_id, root, row.parent_id, folder, row.kind, row.function, row.what, row.status,
                     row.started, row.duration, row.commit, row.config_hash, row.host, row.user, row.python, row.children,
+                    row.reproduction_of,
                 )
             ],
         )  # fmt: skip

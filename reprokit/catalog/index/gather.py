@@ -9,7 +9,7 @@ import msgspec
 
 from reprokit.capture import host
 from reprokit.catalog.index import columns
-from reprokit.catalog.run import moment, seconds, tags_of
+from reprokit.catalog.run import UNOPENED, moment, seconds, tags_of
 from reprokit.errors import RecordError
 from reprokit.model.records import CONTEXT_SCHEMA, POST_RUN_SCHEMA, PRE_RUN_SCHEMA, ProcessId
 from reprokit.vault import documents, runfolder
@@ -45,6 +45,7 @@ class _Pre(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     process: ProcessId
     artifacts: list[_Artifact] = []
+    reproduction_of: str | None = None
 
 
 class _Post(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ class Row(msgspec.Struct):
     user: str | None = None
     python: str | None = None
     children: int = 0
+    reproduction_of: str | None = None
     marks: list[tuple[str, str]] = []
 
 
@@ -121,7 +123,7 @@ class Gatherer:
         try:
             pre = documents.read(os.path.join(folder, runfolder.PRE_RUN), _Pre)
         except FileNotFoundError:
-            problems.append(f"{folder}: has no pre-run-info.json; the run was killed while it opened")
+            problems.append(f"{folder}: {UNOPENED}")
             return found
         except RecordError as error:
             problems.append(str(error))
@@ -148,6 +150,7 @@ class Gatherer:
             user=platform.user if platform else None,
             python=platform.python.version if platform else None,
             children=post.children if post else 0,
+            reproduction_of=pre.reproduction_of,
         )
         _add_facts(root.facts, pre.args, pre.kwargs, post.values if post else {}, post.series if post else {})
         found.rows.append(root)
@@ -235,7 +238,7 @@ class Gatherer:
         for row in found.rows:
             own = [mark for mark in marks if mark.run_id == row.run_id]
             row.marks = [("tag", tag) for tag in tags_of(own, row.run_id)]
-            row.marks += [("note", mark.text) for mark in own if mark.event == "note"]
+            row.marks += [(mark.event, mark.text) for mark in own if mark.event in ("note", "verdict")]
         found.problems.extend(str(error) for error in damaged)
 
 

@@ -20,7 +20,8 @@ CREATE TABLE runs(
   "commit" TEXT,
   config_hash TEXT,
   host TEXT, user TEXT, python TEXT,
-  children INTEGER NOT NULL DEFAULT 0);
+  children INTEGER NOT NULL DEFAULT 0,
+  reproduction_of TEXT);        -- id of the run that this one repeats
 CREATE TABLE names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE facts(             -- "config.lr", "value.rmse", "arg.window", "series.loss" (its last value)
   run INTEGER NOT NULL,
@@ -56,6 +57,7 @@ CREATE INDEX runs_by_duration ON runs(parent_id, duration);
 CREATE INDEX runs_by_function ON runs(function, started);
 CREATE INDEX runs_by_status ON runs(status, started);
 CREATE INDEX runs_by_commit ON runs("commit");
+CREATE INDEX runs_by_repeated ON runs(reproduction_of) WHERE reproduction_of IS NOT NULL;
 CREATE INDEX runs_by_config ON runs(config_hash);
 CREATE INDEX runs_by_folder ON runs(folder);
 CREATE INDEX facts_by_value ON facts(name, value, run);
