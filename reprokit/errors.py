@@ -20,6 +20,7 @@ __all__ = [
     "DirtyRepositoryError",
     "DuplicateError",
     "EmbedError",
+    "EnvironmentBuildError",
     "GitError",
     "ImportApartError",
     "MissingExtraError",
@@ -473,3 +474,34 @@ class EmbedError(ReprokitError, ValueError):
     def __str__(self) -> str:
         path, problem = self.args
         return f"{path}: {problem}"
+
+
+class EnvironmentBuildError(ReprokitError, RuntimeError):
+    """The environment of a recorded run can't be built again.
+
+    Arguments: what is wrong, and the packages that can't be had, a sentence each.
+    """
+
+    def __init__(self, problem: str, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, missing)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Packages that can't be had, with reason and remedy."""
+        found: tuple[str, ...] = self.args[1]
+        return found
+
+    def __str__(self) -> str:
+        problem, missing = self.args
+        return f"{problem}:\n  " + "\n  ".join(missing) if missing else str(problem)
+
+
+class ReproduceError(ReprokitError, RuntimeError):
+    """A run can't be repeated.  Arguments: what, and why with the remedy."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+
+    def __str__(self) -> str:
+        what, why = self.args
+        return f"{what} {why}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from reprokit.catalog import whence
 from reprokit.catalog.index import ask
@@ -25,6 +26,26 @@ _NEWEST = "SELECT id FROM runs WHERE parent_id IS NULL ORDER BY started DESC, fo
 def named(vault: Path, wanted: str, progress: Callable[[int, int], None] | None = None) -> Run | Child:
     """Find the one run of a vault that is meant; see `one`."""
     return ask(vault, lambda index: one(index, wanted), progress)
+
+
+class Repetition(NamedTuple):
+    """A run that repeated another."""
+
+    run_id: str
+    started: datetime
+    host: str | None
+    verdict: str | None  # "reproduced" or "not reproduced"
+
+
+def with_repetitions(index: Index, wanted: str) -> tuple[Run | Child, list[Repetition]]:
+    """Find the one run that is meant, and those that repeated it, the last first; raises as `one` does."""
+    run = one(index, wanted)
+    rows = index.db.execute(
+        "SELECT run_id, started, host, (SELECT text FROM marks WHERE run = runs.id AND event = 'verdict') FROM runs "
+        "WHERE reproduction_of = ? ORDER BY started DESC",
+        (run.run_id,),
+    )
+    return run, [Repetition(found, datetime.fromtimestamp(at, UTC), host, said) for found, at, host, said in rows]
 
 
 def one(index: Index, wanted: str) -> Run | Child:

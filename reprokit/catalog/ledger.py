@@ -109,7 +109,9 @@ class Ledger:
             self.db.executemany("INSERT INTO open VALUES(?, ?)", expected)
 
     def entries(self, run: Run | Child, root: str) -> Iterator[Entry]:
-        """Give what a run generated and used."""
+        """Give what a run generated and used; nothing of one that repeated another: its files went with its folder."""
+        if run.root.pre.reproduction_of is not None:
+            return
         started = _stamp(run)
         for one in run.artifacts:
             if one.role != "missing":

@@ -25,7 +25,8 @@ NAMES = {
     "artifacts": "artifact",
     "inputs": "input",
 }
-USUAL = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags")
+USUAL = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags", "reproduced")
+_WHEN_THERE = ("tags", "reproduced")  # of the usual ones, those that are shown where a run has any
 CSV = ("id", "started", "what", "status", "commit", "config_hash", "duration", "tags")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -65,15 +66,16 @@ def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequenc
     from rich.text import Text
 
     listed = cells(found, names)
-    if "tags" in names and not any(row[names.index("tags")] for row in listed) and tuple(names) == USUAL:
-        names = names[:-1]
+    if tuple(names) == USUAL:
+        told = [at for at, name in enumerate(names) if name not in _WHEN_THERE or any(row[at] for row in listed)]
+        names, listed = [names[at] for at in told], [[row[at] for at in told] for row in listed]
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         wide = name in ("values", "note", "notes")
         made.add_column(screen.plain(name), no_wrap=not wide, overflow="fold" if wide else "ellipsis")
     indented = next((at for at, name in enumerate(names) if name in ("what", "function")), 0)
     for row, depth, more in zip(listed, depths, left, strict=True):
-        shown = [_shown(name, value) for name, value in zip(names, row, strict=False)]
+        shown = [_shown(name, value) for name, value in zip(names, row, strict=True)]
         if depth:
             shown[indented] = f"{'  ' * min(depth, 10)}{shown[indented]}"
         texts = [Text(text) for text in shown]
@@ -102,6 +104,8 @@ def _shown(name: str, value: Any) -> str:
             text = value.partition("-dirty")[0] + ("*" if "-dirty" in value else "")
         case "values":
             text = ", ".join(f"{one}={screen.short(fact)}" for one, fact in value.items())
+        case "reproduced":  # how often it came out the same, of how often it was tried
+            text = f"{sum(one.startswith('reproduced') for one in value)} of {len(value)}" if value else ""
         case _ if isinstance(value, list):
             text = ", ".join(value)
         case _:

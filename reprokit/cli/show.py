@@ -27,19 +27,26 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
     """Show everything about a run: by the beginning of its id, its folder, a tag, a file that it made, or @ for the newest."""
     from reprokit import settings
     from reprokit.catalog import find
+    from reprokit.catalog.index import ask
     from reprokit.catalog.run import Child
 
-    run = find.named(settings.current().vault, wanted, screen.progress("reading runs"))
+    vault = settings.current().vault
+    run, again = ask(vault, lambda index: find.with_repetitions(index, wanted), screen.progress("reading runs"))
     root = run.root
     root.pre  # noqa: B018 - a damaged record is told now, not half-way
     if as_json:
-        screen.print_json(_documents(root, run))
+        screen.print_json({**_documents(root, run), "reproduced": [one._asdict() for one in again]})
         return
     table = screen.facts()
     if isinstance(run, Child):
         _child(table, run, check=check)
     else:
         _root(table, run, check=check)
+    for one in again:
+        where = f" on {one.host}" if one.host else ""
+        row(
+            table, "repeated", f"{screen.when(one.started)}{where}, run {one.run_id[:8]}: {one.verdict or 'no verdict'}"
+        )
     screen.console().print(table)
     for problem in root.problems:
         click.echo(f"reprokit: {problem}", err=True)
@@ -66,6 +73,7 @@ def _root(table: Table, run: Run, *, check: bool) -> None:
     _code(table, context.snapshot if context else None, context.closure if context else None)
     if context and context.stale:
         row(table, "stale", f"{', '.join(context.stale)}: edited after being imported, so not what ran", "yellow")
+    row(table, "repeats", f"run {run.pre.reproduction_of}" if run.pre.reproduction_of else None)
     row(table, "source", f"{run.pre.source_file}:{run.pre.source_line}" if run.pre.source_file else None)
     _call(table, run)
     _machine(table, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import linecache
 import os
@@ -46,12 +47,17 @@ def source_of(wanted: list[Any]) -> str:
             continue
         parts[name] = text
         needed = sorted(_names_in(text) & session.keys())
-        waiting.extend((other, session[other], name) for other in needed if not other.startswith("__"))
+        waiting.extend((other, session[other], name) for other in needed if not _is_given(other, session[other]))
     # Definitions after what they need at definition time (decorators, defaults, bases): the session's own order.
     order = {name: number for number, name in enumerate(session)}
     body = sorted(parts, key=lambda name: order.get(name, len(order)))
     lines = sorted(line for line in imports.values() if not line.startswith("from __future__"))
     return "\n".join([*lines, "", *("\n\n" + parts[name].rstrip() for name in body), ""]).lstrip("\n")
+
+
+def _is_given(name: str, value: Any) -> bool:
+    """Tell whether every module has a name: IPython puts an ``open`` of its own before the builtin one."""
+    return name.startswith("__") or (callable(value) and inspect.unwrap(value) is getattr(builtins, name, None))
 
 
 def _written(name: str, value: Any, user: str) -> tuple[str, str]:

@@ -45,7 +45,11 @@ def _subject(stack: Stack, instance: Any) -> Subject:
     subject = stack.subjects.get(owner)
     if subject is None:
         function = getattr(stack.function, "__func__", stack.function)
-        subject = stack.subjects[owner] = subject_of(function, owner)
+        subject = subject_of(function, owner)._replace(bound=instance is not None and owner is not instance)
+        stack.subjects[owner] = subject
+    monitor = stack.whole.monitor
+    if subject.bound and monitor is not None and monitor.include_args:
+        return subject._replace(instance=instance)
     return subject
 
 

@@ -253,7 +253,7 @@ class PreRunInfo(Record, frozen=True, kw_only=True):
     function_name: str | None = None
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    inexact: list[str] = []  # arguments that JSON does not hold exactly: "args[0]", "kwargs['x']"
+    inexact: list[str] = []  # arguments that are not held exactly: "args[0]", "kwargs['x']", "self" of a method
     args_archive: str | None = None  # in the run's folder, when asked for
     process: ProcessId
     argv: list[str] = []  # command line of the process, redacted

@@ -79,6 +79,7 @@ class ChildRun(OpenRun):
             with self.faults.at("a child run"):
                 call = arguments.call(*self._original, self.trunk.project.redactor, tuple(subject.positions))
                 config, hidden = self.shown_config()
+                archive = self.keep_args(f"run_{context.run_id[:8]}_")
                 closure_digest, closure = self.trunk.closure(self.plan, subject, self.faults)
                 self.trunk.folder.append_step(
                     StepRecord(
@@ -94,8 +95,8 @@ class ChildRun(OpenRun):
                         source_line=subject.source_line,
                         args=call.args,
                         kwargs=call.kwargs,
-                        inexact=call.inexact,
-                        args_archive=self.keep_args(f"run_{context.run_id[:8]}_"),
+                        inexact=self.inexact(call.inexact),
+                        args_archive=archive,
                         config=config,
                         config_hash=context.config_hash,
                         commit=context.commit,

@@ -165,7 +165,7 @@ class Facts:
                 return
             for name, first in self._diffs.items():
                 if first:
-                    _link_or_copy(first, folder / f"{_safe(name)}.diff")
+                    link_or_copy(first, folder / f"{_safe(name)}.diff")
 
     def _first_diff(self, folder: Path, name: str, info: GitInfo) -> str:
         target = folder / f"{_safe(name)}.diff"
@@ -189,7 +189,8 @@ def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "repository"
 
 
-def _link_or_copy(source: str, target: Path) -> None:
+def link_or_copy(source: str, target: Path) -> None:
+    """Put a file at another place too."""
     try:
         os.link(source, target)
     except FileNotFoundError:

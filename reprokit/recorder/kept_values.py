@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.plan import Subject
 
-ARGS, RETURN_VALUE = "args", "return_value"
+ARGS, RETURN_VALUE, INSTANCE = "args", "return_value", "instance"
 _LARGE = 100  # elements from which an array goes to a data file
 
 
@@ -23,15 +23,33 @@ def keep_args(
     prefix: str,
     redactor: Redactor,
     faults: Faults,
-) -> str | None:
-    """Archive the arguments of a call as ``args`` and ``kwargs``; give the archive's name.
+) -> tuple[str | None, bool]:
+    """Archive the arguments of a call as ``args`` and ``kwargs``, a method's instance as ``instance``.
 
-    An argument that is a secret by its name is left out, as None or altogether.
+    Gives the archive's name, and whether the instance is in it.  An argument that is a secret by its name is left out, as None or altogether; so is an instance that no archive can hold.
     """
     names = {index: name for name, index in subject.positions.items()}
     shown = tuple(None if redactor.is_secret_name(names.get(n, "")) else value for n, value in enumerate(args))
     named = {name: value for name, value in kwargs.items() if not redactor.is_secret_name(name)}
-    return _keep({"args": shown, "kwargs": named}, folder, prefix + ARGS, "the arguments", redactor, faults)
+    items: dict[str, Any] = {"args": shown, "kwargs": named}
+    bound = subject.instance is not None and _fits(subject.instance)
+    if bound:
+        items[INSTANCE] = subject.instance
+    name = _keep(items, folder, prefix + ARGS, "the arguments", redactor, faults)
+    return name, bound and name is not None
+
+
+def _fits(instance: Any) -> bool:
+    from reprokit.archive import Archive
+    from reprokit.errors import ReprokitError
+
+    archive = Archive(array_threshold=_LARGE)
+    try:
+        archive.insert(**{INSTANCE: instance})
+        str(archive)
+    except (ReprokitError, ValueError, TypeError):
+        return False
+    return True
 
 
 def keep_return_value(result: Any, folder: Path, prefix: str, redactor: Redactor, faults: Faults) -> str | None:

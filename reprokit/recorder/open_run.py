@@ -99,6 +99,7 @@ class OpenRun:
         self._inputs: dict[str, ArtifactRecord] = {}
         self._output: OutputCapture | None = None
         self._watching: Watching | None = None
+        self._has_instance = False
 
     def begin(self) -> None:
         """Open the run: what must be on disk before the function starts is there afterwards."""
@@ -167,7 +168,14 @@ class OpenRun:
         from reprokit.recorder import kept_values
 
         owner = self.trunk.project
-        return kept_values.keep_args(*self._original, self.subject, folder.path, prefix, owner.redactor, self.faults)
+        name, self._has_instance = kept_values.keep_args(
+            *self._original, self.subject, folder.path, prefix, owner.redactor, self.faults
+        )
+        return name
+
+    def inexact(self, places: list[str]) -> list[str]:
+        """Add the instance of a method to the arguments that the record doesn't hold exactly, unless an archive has it."""
+        return [*places, "self"] if self.subject.bound and not self._has_instance else places
 
     def keep_return_value(self, result: Any, prefix: str) -> str | None:
         """Archive the return value, when the decorator asks for it; give the archive's name in the run's folder."""

@@ -106,6 +106,8 @@ class Subject(NamedTuple):
     tree: str | None = None  # private name of the tree that its code was imported apart from
     target: Any = None  # the function itself
     owner: type | None = None  # class of the instance that it is bound to
+    bound: bool = False  # to an instance, not to a class
+    instance: Any = None  # that instance, when the arguments are to be kept
 
 
 def subject_of(function: Callable[..., Any], owner: type | None = None) -> Subject:

@@ -11,7 +11,7 @@ import msgspec
 
 from reprokit.capture import random
 from reprokit.model.records import GitInfo, SnapshotInfo
-from reprokit.recorder.facts import Facts
+from reprokit.recorder.facts import Facts, link_or_copy
 from reprokit.vault import documents
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.plan import SnapshotSpec, Subject
 
 VARIABLE = "REPROKIT_REPRODUCE"  # path of an `Identity`
+ALONE = "__reprokit_main__"  # what a script is called whose function is called without running the script
 
 
 class Was(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         Its command line.
     runs : list of Was
         Its root runs, in the order in which they began.
+    folder : str
+        The recorded run's folder, which has the patches that `git` names.
     """
 
     root: str
@@ -55,6 +58,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: SnapshotInfo | None = None
     argv: list[str] = []
     runs: list[Was] = []
+    folder: str = ""
 
 
 class _Open:
@@ -66,8 +70,11 @@ class _Open:
 
     def next(self, subject: Subject) -> Was | None:
         """Give the recorded run whose turn it is, when a root run of this function opens."""
+        name = subject.function
+        if name is not None and name.startswith(f"{ALONE}."):
+            name = f"__main__.{name[len(ALONE) + 1 :]}"
         for number, was in enumerate(self._waiting):
-            if (was.function, was.kind) == (subject.function, subject.kind):
+            if (was.function, was.kind) == (name, subject.kind):
                 return self._waiting.pop(number)
         return None
 
@@ -122,4 +129,7 @@ class RestoredFacts(Facts):
         """Accept what the recorded run was accepted with."""
 
     def write_diffs(self, folder: Path) -> None:
-        """Leave it to the recorded run's folder."""
+        """Put the recorded patches into a run folder."""
+        for info in self.git.values():
+            if info.diff and os.path.isfile(os.path.join(self._identity.folder, info.diff)):
+                link_or_copy(os.path.join(self._identity.folder, info.diff), folder / info.diff)

@@ -23,7 +23,7 @@ from reprokit.model.records import (
     SnapshotInfo,
     Status,
 )
-from reprokit.recorder import interrupts, opening, project, replayed
+from reprokit.recorder import interactive, interrupts, opening, project, replayed
 from reprokit.recorder.apart import facts_for
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
@@ -127,6 +127,8 @@ class RootRun(OpenRun):
                 snapshot = self.facts.tree(self.plan.snapshot)
                 self.context.snapshot = snapshot.digest
         if trunk.folder is not None:
+            with faults.at("the source of what the prompt defined"):
+                interactive.keep_source(self.subject, trunk.folder.path)
             self._args_archive = self.keep_args("")
             self._write_documents(trunk.folder, snapshot)
             with faults.at("the journal"):
@@ -212,7 +214,7 @@ class RootRun(OpenRun):
             function_name=subject.name if subject.kind != "command" else None,
             args=owner.redactor.argv(self.executed)[0] if self.executed else call.args,
             kwargs=call.kwargs,
-            inexact=call.inexact,
+            inexact=self.inexact(call.inexact),
             args_archive=self._args_archive,
             process=owner.process,
             argv=owner.argv,

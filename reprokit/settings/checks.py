@@ -113,7 +113,7 @@ class Source:
         return float(value)
 
     def outputs(self, key: str, value: Any) -> dict[str, OutputRule]:
-        checks = {
+        checks: dict[str, Callable[[str, Any], Any]] = {
             "rtol": self.number,
             "atol": self.number,
             "ignore": self.strings,

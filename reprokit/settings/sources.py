@@ -120,7 +120,8 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     }
     again = source.known("reproduce", source.table("reproduce", top.get("reproduce", {})), {"rtol", "atol", "output"})
     changes["tolerance"] = Tolerance(
-        **{one: source.number(f"reproduce.{one}", again[one]) for one in ("rtol", "atol") if one in again}
+        rtol=source.number("reproduce.rtol", again.get("rtol", 0)),
+        atol=source.number("reproduce.atol", again.get("atol", 0)),
     )
     changes["outputs"] = source.outputs("reproduce.output", again.get("output", {}))
     return msgspec.structs.replace(settings, **changes)

@@ -10,9 +10,12 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from reprokit.errors import RecordError
+from reprokit.model.records import JournalLine
 from reprokit.vault import atomic, documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from reprokit.model.records import Record
@@ -64,3 +67,21 @@ class Appender:
                         os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+
+
+def lines_of(folder: Path, prefix: str) -> Iterator[JournalLine]:
+    """Give the lines of the journals whose names begin like this; damaged ones are passed over."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(prefix) and name.endswith(".jsonl"))
+    except OSError:
+        return
+    for name in names:
+        try:
+            lines = (folder / name).read_bytes().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            try:
+                yield documents.decode(line, JournalLine, name)
+            except RecordError:
+                continue

@@ -102,7 +102,20 @@ def note(run: Marked, text: str, redactor: Redactor | None = None) -> str:
     return _append(run, "note", [shown])[0]
 
 
-def _append(run: Marked, event: Literal["tag", "untag", "note"], texts: list[str]) -> list[str]:
+def verdict(run: Marked, text: str) -> None:
+    """Keep how a reproduction came out with the run that it was.
+
+    Raises
+    ------
+    RunNotFoundError
+        When the run's folder is gone.
+    VaultError
+        When the vault can't be written.
+    """
+    _append(run, "verdict", [text])
+
+
+def _append(run: Marked, event: Literal["tag", "untag", "note", "verdict"], texts: list[str]) -> list[str]:
     """Append a line for each text, then tell the journal; the lines last when this returns."""
     if not texts:
         return []

@@ -216,10 +216,10 @@ def test_functions_and_classes_of_notebook_cells(tmp_path):
         "import math\nfrom json import dumps as to_json\nSCALE = (2, 3)",
         "def helper(x):\n    return math.floor(x) * SCALE[0]",
         "class Base:\n    pass",
-        "import functools\n@functools.lru_cache\ndef model(x):\n    # half\n    return Holder(helper(x)).value, to_json([1])",
+        "import functools\n@functools.lru_cache\ndef model(x):\n    # half\n    return Holder(helper(x)).value, to_json([1])\ndef writes(path):\n    open(path, 'w').close()",
         "class Holder(Base):\n    def __init__(self, value):\n        self.value = value",
         "import threading\nlock = threading.Lock()\ndef bad(): return lock",
-        "from reprokit import snapshot\nsnapshot.capture([model, Base], 'snap')",
+        "from reprokit import snapshot\nsnapshot.capture([model, Base, writes], 'snap')",
         "try:\n    snapshot.capture(bad, 'no')\nexcept Exception as error:\n    print(type(error).__name__, error)",
         "raise SystemExit if False else KeyError('cells are not run again')",
     ]
@@ -239,6 +239,8 @@ def test_functions_and_classes_of_notebook_cells(tmp_path):
     )
     snap = snapshot.load(tmp_path / "snap", "notebook_snap")
     assert snap.interactive.model(2.5) == (4, "[1]")
+    snap.interactive.writes(tmp_path / "written")
+    assert (tmp_path / "written").exists()
     assert "# half" in (tmp_path / "snap" / "interactive.py").read_text()
     assert "UncapturableError lock: bad needs it, and a lock can't be written as source" in done.stdout
 

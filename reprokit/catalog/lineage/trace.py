@@ -23,7 +23,7 @@ def trace(index: Index, wanted: str, *, depth: int | None = None, up: bool = Tru
 
     Content leads from run to run: a file that a run used was made by the run that last wrote just these bytes before.
     Where none did, but a run had written something else at the same path, that one is given, and the edge is not
-    `exact`.  Empty files are told apart by their paths.
+    `exact`.  Empty files are told apart by their paths.  Runs that repeated others to compare them are left out.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class _Tracer:
             return rows[0], True
         query = (
             "SELECT run FROM artifacts JOIN runs ON runs.id = run WHERE name = ? AND path = ? AND role = 'generated' "
-            "AND started <= ? ORDER BY started DESC LIMIT 1"
+            "AND started <= ? AND reproduction_of IS NULL ORDER BY started DESC LIMIT 1"
         )
         for path in file.paths:
             name = path.rstrip("/").rpartition("/")[2]
@@ -162,7 +162,8 @@ class _Tracer:
             return []
         query = (
             "SELECT run, path FROM artifacts JOIN runs ON runs.id = run "  # noqa: S608 - order is ours
-            f"WHERE digest = ? AND role = ? AND started <= ? ORDER BY {order} LIMIT {_WIDEST + 1}"
+            f"WHERE digest = ? AND role = ? AND started <= ? AND reproduction_of IS NULL ORDER BY {order} "
+            f"LIMIT {_WIDEST + 1}"
         )
         rows = self._db.execute(query, (columns.packed(file.digest), role, _LATEST if before is None else before))
         return list(dict.fromkeys(run for run, path in rows if file.size or path in file.paths))

@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "note": "many",
     "artifact": "many",
     "input": "many",
+    "reproduced": "many",
 }
 BEGINNINGS = frozenset({"id", "commit", "config_hash"})  # equal to what they begin with, as people type them
 WORDS: dict[str, tuple[str, ...]] = {"status": get_args(Status), "kind": get_args(RunKind)}  # columns of few values

@@ -26,6 +26,7 @@ _JOINED = {
     "note": "marks m ON m.run = r.id AND m.event = 'note'",
     "artifact": "artifacts m ON m.run = r.id AND m.role = 'generated'",
     "input": "artifacts m ON m.run = r.id AND m.role = 'used'",
+    "reproduced": "repetitions m ON m.run = r.id",
 }
 _AMONG = "FROM json_each(?) j CROSS JOIN runs r ON r.run_id = j.value CROSS JOIN"
 
@@ -62,7 +63,7 @@ class RunList(Sequence["Run | Child"]):
     def column(self, name: str) -> list[Any]:
         """Give a column of all the runs, as in an expression: ``started``, ``config.lr``; None where a run has none.
 
-        Of ``tag``, ``note``, ``artifact`` and ``input`` each run has a list.  Times are in UTC, durations in seconds.
+        Of ``tag``, ``note``, ``artifact``, ``input`` and ``reproduced`` each run has a list.  Times are in UTC, durations in seconds.
 
         Raises
         ------
@@ -82,7 +83,8 @@ class RunList(Sequence["Run | Child"]):
         if kind == "many":
             found: dict[tuple[str, str], list[str]] = {}
             text = "m.path" if name in ("artifact", "input") else "m.text"
-            for run, folder, value in self._ask(text, f"{_AMONG} {_JOINED[name]} ORDER BY m.rowid"):
+            order = "" if name == "reproduced" else " ORDER BY m.rowid"  # a view has none
+            for run, folder, value in self._ask(text, f"{_AMONG} {_JOINED[name]}{order}"):
                 found.setdefault((run, folder), []).append(value)
             return [found.get((row.run_id, row.folder), []) for row in self._rows]
         return [getattr(row, _OF_ROW.get(name, name)) for row in self._rows]

@@ -23,6 +23,7 @@ _COLUMNS = {
     "input": "artifacts",
     "tag": "marks",
     "note": "marks",
+    "reproduced": "repetitions",
 }
 _ROLES = {"artifact": "generated", "input": "used"}
 
@@ -64,7 +65,7 @@ def leaf(node: Leaf, now: float) -> Part:
         sql, values = _fact(node)
         return Part(f"{_NAMED} AND {sql}", (node.column, *values), "facts")
     if kind == "many":
-        if name == "marks":
+        if name in ("marks", "repetitions"):
             sql, values = _text("text", node)
             return Part(f"event = ? AND {sql}", (node.column, *values), name)
         sql, values = _path(node)

@@ -1,0 +1,215 @@
+"""What there is to repeat a run with, what is missing, and how to get it.  Making a plan changes nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reprokit.catalog.diff import facts as facts_of
+from reprokit.code.tree import TreeStore
+from reprokit.errors import GitError, ReprokitError
+from reprokit.reproduce import call as calls
+from reprokit.reproduce import inputs as search
+from reprokit.reproduce.result import Line
+from reprokit.vault.layout import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reprokit.catalog.diff.facts import Facts
+    from reprokit.catalog.index import Index
+    from reprokit.catalog.run import Child, Run
+    from reprokit.model.records import GitInfo
+    from reprokit.reproduce.call import Call
+    from reprokit.reproduce.environment.differences import Differences
+    from reprokit.reproduce.inputs import Input
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the code comes from: a kept tree, or a commit with a patch."""
+
+    tree: str | None = None  # "sha256:<hex>"
+    commit: str | None = None
+    patch: Path | None = None
+    root: Path | None = None  # in the repository that has the commit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run is going to be repeated.
+
+    Attributes
+    ----------
+    blocking : list of str
+        Why it can't be; empty when it can.
+    """
+
+    run: Run | Child
+    facts: Facts
+    vault: Path
+    project: Path  # where it lies now
+    call: Call | None
+    source: Source | None
+    inputs: list[Input]
+    variables: dict[str, str]
+    differences: Differences | None
+    lines: list[Line] = field(default_factory=list)
+    blocking: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = None, rebuild: bool = False) -> Plan:
+    """Find out how a run can be repeated.
+
+    Parameters
+    ----------
+    index
+        Of its vault.
+    run
+        A root run, or a child run, which is repeated alone.
+    given
+        Inputs by path or name, where the user says they lie.
+    rebuild
+        Whether the recorded environment is going to be built.
+
+    Raises
+    ------
+    RecordError
+        When its record cannot be read at all.
+    """
+    vault = index.vault.path
+    run.root.pre  # noqa: B018 - without it there is nothing to repeat
+    facts = facts_of.of(run, vault)
+    lines: list[Line] = []
+    blocking: list[str] = []
+    notes: list[str] = []
+    recorded = Path(run.root.pre.root_directory)
+    project = recorded if recorded.is_dir() else vault.parent
+    source = _source(facts, project, lines, blocking)
+    differences = _environment(facts, lines, rebuild=rebuild)
+    variables = _variables(facts, lines, blocking)
+    call, lacking = calls.call_of(facts)
+    lines += [Line(label="call", what=run.what, said=one, state="missing") for one in lacking]
+    blocking += lacking
+    inputs = search.find(index, run, project, given or {}, whole=call is not None and call.mode != "function")
+    for wanted in inputs:
+        lines.append(wanted.line())
+        if wanted.found is None and wanted.needed:
+            blocking.append(f"input {wanted.path} is missing: give it with --input {wanted.path}=PATH")
+    states = sorted(run.root.pre.random_state) if run is run.root else []
+    if states:
+        lines.append(
+            Line(label="random state", what=", ".join(states), said="restored; private generators can't be seen")
+        )
+    if facts.end is None or run.status in ("running", "interrupted"):
+        notes.append(f"the recorded run was {run.status}, so there is little to compare with")
+    return Plan(
+        run=run, facts=facts, vault=vault, project=project, call=call, source=source, inputs=inputs,
+        variables=variables, differences=differences, lines=lines, blocking=blocking, notes=notes,
+    )  # fmt: skip
+
+
+def _source(facts: Facts, project: Path, lines: list[Line], blocking: list[str]) -> Source | None:
+    said = facts.run.commit or "no commit"
+    store = TreeStore(Vault(facts.vault).code)
+    problem = "it kept no snapshot"
+    wanted = facts.snapshot.digest if facts.snapshot else _named_in(facts.run.commit)
+    if wanted is not None:
+        try:
+            digest = store.resolve(wanted)
+        except ReprokitError as error:
+            problem = f"its snapshot is gone ({error})"
+        else:
+            changed = facts.context.git if facts.context else {}
+            dirty = next(iter(changed.values()), None)
+            more = f" + {dirty.changed_count} changed file(s)" if dirty is not None and dirty.dirty else ""
+            short = digest.rpartition(":")[2][:7]
+            lines.append(
+                Line(label="code", what=f"{said.partition('-')[0]}{more}", said=f"restored from snapshot {short}")
+            )
+            _left_out(facts, lines)
+            return Source(tree=digest)
+    own = next(iter(facts.context.git.values()), None) if facts.context else None
+    found, why = _commit(facts, own, project)
+    if found is not None and own is not None and own.sha is not None:
+        patched = " + its uncommitted changes" if found.patch else ""
+        lines.append(Line(label="code", what=f"{own.sha[:7]}{patched}", said="restored from the repository's commit"))
+        return found
+    told = f"{problem}; {why}"
+    lines.append(Line(label="code", what=said, said=told, state="missing", remedy="record with @rk.snapshot_code"))
+    blocking.append(f"its code is not at hand: {told}")
+    return None
+
+
+def _named_in(commit: str | None) -> str | None:
+    """Give the beginning of the tree's digest that the name of a dirty state holds."""
+    _, dirty, digits = (commit or "").partition("-dirty-")
+    return digits if dirty and digits else None
+
+
+def _commit(facts: Facts, own: GitInfo | None, project: Path) -> tuple[Source | None, str]:
+    from reprokit import git
+
+    if own is None or own.sha is None:
+        return None, "there was no commit"
+    patch = facts.run.folder / own.diff if own.diff and "/" not in own.diff else None
+    if own.dirty is None or (own.dirty and not (patch is not None and patch.is_file())):
+        return None, "its uncommitted changes were not kept"
+    for root in dict.fromkeys((project, facts.vault.parent)):
+        try:
+            git.run(root, "cat-file", "-e", f"{own.sha}^{{commit}}")
+        except (GitError, OSError):
+            continue
+        return Source(commit=own.sha, patch=patch if own.dirty else None, root=root), ""
+    return None, f"no repository here has commit {own.sha[:12]}"
+
+
+def _left_out(facts: Facts, lines: list[Line]) -> None:
+    left = facts.snapshot.left_out[:20] if facts.snapshot else []
+    lines += [
+        Line(label="left out", what=one.path, said=f"the snapshot does not hold it: {one.reason}", state="other")
+        for one in left
+        if one.digest is None
+    ]
+
+
+def _environment(facts: Facts, lines: list[Line], *, rebuild: bool) -> Differences | None:
+    from reprokit.reproduce.environment.differences import differences
+
+    context = facts.surroundings or facts.context
+    if context is None:
+        lines.append(Line(label="environment", what="?", said="its record cannot be read", state="other"))
+        return None
+    python = context.platform.python
+    what = f"{'Python' if python.implementation == 'CPython' else python.implementation} {python.version}, {len(context.packages)} packages"
+    if rebuild:
+        lines.append(Line(label="environment", what=what, said="will be built"))
+        return None
+    found = differences(context)
+    if found.same:
+        lines.append(Line(label="environment", what=what, said="same as recorded"))
+    else:
+        shown = found.lines
+        more = f" ... {len(shown) - 5} more" if len(shown) > 5 else ""
+        lines.append(
+            Line(label="environment", what=what, said=f"differs here: {', '.join(shown[:5])}{more}", state="other",
+                 remedy="--env rebuild builds the recorded one")
+        )  # fmt: skip
+    return found
+
+
+def _variables(facts: Facts, lines: list[Line], blocking: list[str]) -> dict[str, str]:
+    from reprokit.reproduce.environment.variables import variables
+
+    context = facts.surroundings or facts.context
+    if context is None:
+        return {}
+    values, missing = variables(context, os.environ)
+    for name in missing:
+        lines.append(Line(label="variable", what=name, said="was a secret, so no record holds it", state="missing",
+                          remedy=f"set {name} before"))  # fmt: skip
+        blocking.append(f"environment variable {name} was a secret: set it, then try again")
+    return values
