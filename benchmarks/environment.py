@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     from benchmarks.rows import Setting
 
-#: What reprokit needs, NumPy, pandas and Dask with what they need, and beside them small packages up to 40.
+#: What reprokit needs.
+NEEDED = (
+    "wrapt", "gitpython", "gitdb", "smmap", "pyyaml", "msgspec", "rfc8785", "click", "rich", "markdown-it-py", "mdurl",
+    "pygments", "cloudpickle", "psutil", "filelock", "platformdirs", "packaging",
+)  # fmt: skip
+#: Beside it NumPy, pandas and Dask with what they need, and small packages, up to 40.
 PACKAGES = (
-    "wrapt", "GitPython", "PyYAML", "msgspec", "rfc8785", "click", "rich", "cloudpickle", "psutil", "filelock",
-    "platformdirs", "packaging", "numpy", "pandas", "dask", "h5py", "joblib", "attrs", "idna", "certifi", "urllib3",
-    "charset-normalizer", "requests", "jinja2", "markupsafe", "tomli", "zipp", "iniconfig", "pluggy", "toolz",
+    *NEEDED, "numpy", "pandas", "dask", "h5py", "joblib", "attrs", "idna", "certifi", "urllib3", "charset-normalizer",
+    "requests", "jinja2", "markupsafe", "tomli", "zipp", "iniconfig", "pluggy", "toolz", "six", "tornado",
 )  # fmt: skip
 COUNT = 40
 
@@ -52,16 +56,21 @@ def environment(setting: Setting) -> Iterator[Row]:
 
     (place / "wanted.txt").write_text("\n".join(PACKAGES))
     told = run(uv, "pip", "compile", "-q", "--no-header", "--no-annotate", "--python", python, place / "wanted.txt")
-    lines = sorted(line for line in told.splitlines() if "==" in line)[:COUNT]
+    # What reprokit needs comes first, for it would be added otherwise.
+    lines = sorted(
+        (one for one in told.splitlines() if "==" in one), key=lambda one: one.partition("==")[0] not in NEEDED
+    )
+    lines = lines[:COUNT]
     pins.write_text("\n".join(lines))
     script = CHECKOUT / "benchmarks" / "contestants" / "environment_build.py"
     run(python, script, pins, 1)  # fills uv's cache
     own, reused, alone, whole = [], [], [], []
-    target = place / "alone"
-    for _ in range(setting.rounds(12)):
+    for number in range(setting.rounds(12)):
         times = json.loads(run(python, script, pins, 1).splitlines()[-1])
         own += times["build"]
         reused += times["reuse"]
+        # Both are new folders: uv asks the interpreter of one that it has not seen.
+        target = place / f"alone-{number}"
         begun = time.perf_counter()
         run(uv, "venv", "-q", "--no-project", "--python", python, target)
         made = time.perf_counter()

@@ -36,8 +36,8 @@ class Comparator(Protocol):
 
     kind: str
 
-    def mine(self, head: bytes, path: Path) -> bool:
-        """Tell a file of this kind by its first 64 KiB, or its name."""
+    def mine(self, head: bytes, name: str) -> bool:
+        """Tell a file of this kind by its first 64 KiB, or by what it is called."""
         ...
 
     def compare(self, name: str, old: Path, new: Path, tolerance: Tolerance) -> Verdict:

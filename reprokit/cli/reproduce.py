@@ -28,6 +28,7 @@ _OUTCOMES = {"identical": "green", "within tolerance": "green", "differs": "red"
 @click.option("--env", "env", type=click.Choice(["current", "rebuild"]), default="current", show_default=True)
 @click.option("--wheels", type=click.Path(exists=True, file_okay=False), help="Folder of wheels to build it from.")
 @click.option("--offline", is_flag=True, help="Build it without network.")
+@click.option("--in-process", is_flag=True, help="Call a function here, its code imported apart.")
 @click.option("--rtol", type=float, help="Relative tolerance of numbers.")
 @click.option("--atol", type=float, help="Absolute tolerance of numbers.")
 @click.option("--into", type=click.Path(file_okay=False), help="Restore into this new folder, and leave it there.")
@@ -36,7 +37,7 @@ _OUTCOMES = {"identical": "green", "within tolerance": "green", "differs": "red"
 @click.option("--yes", is_flag=True, help="Don't ask before running what another user's vault holds.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
 def command(
-    wanted: str, only_plan: bool, best_effort: bool, given: tuple[str, ...], env: str, wheels: str | None, offline: bool,
+    wanted: str, only_plan: bool, best_effort: bool, given: tuple[str, ...], env: str, in_process: bool, wheels: str | None, offline: bool,
     rtol: float | None, atol: float | None, into: str | None, report: str | None, show_output: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a recorded run again in a folder of its own, and say whether it came out the same.
@@ -63,13 +64,17 @@ def command(
             screen.print_json(_plan_document(plan))
         click.get_current_context().exit(1 if plan.blocking else 0)
     _ask_first(plan, yes)
-    python = _build(plan, wheels, offline, best_effort) if env == "rebuild" else None
+    python = None
+    if env == "rebuild":
+        python, told = repeat.build(plan, Path(wheels) if wheels else None, offline=offline, best_effort=best_effort)
+        for note in told:
+            click.echo(f"reprokit: {screen.plain(note)}", err=True)
     result = repeat.repeat(
         plan,
         found,
         repeat.Options(
             python=python, best_effort=best_effort, rtol=rtol, atol=atol,
-            keep=Path(into) if into else None, show_output=show_output,
+            keep=Path(into) if into else None, show_output=show_output, in_process=in_process,
         ),
     )  # fmt: skip
     if report is not None:
@@ -123,19 +128,6 @@ def _ask_first(plan: Plan, yes: bool) -> None:
     words = plan.call.words() if plan.call else "it"
     if not click.confirm(f"{plan.vault} belongs to another user. Run {screen.plain(words)} from it?", default=False):
         raise click.Abort
-
-
-def _build(plan: Plan, wheels: str | None, offline: bool, best_effort: bool) -> Path:
-    from reprokit.errors import ReproduceError
-    from reprokit.reproduce.environment import build
-
-    context = plan.facts.surroundings or plan.facts.context
-    if context is None:
-        raise ReproduceError(f"run {plan.run.run_id[:8]}", "has no readable record of its environment")
-    built = build(context, wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort)
-    for note in built.notes:
-        click.echo(f"reprokit: {screen.plain(note)}", err=True)
-    return built.python
 
 
 def _print_result(result: Reproduction) -> None:

@@ -101,9 +101,13 @@ def _as_started(call: Call) -> None:
 
 
 def _function(spec: Spec) -> None:
-    call = spec.call
-    module_name, _, qualname = call.target.partition(":")
-    module = importlib.import_module(module_name) if call.file is None else _main(spec, call.file)
+    module_name, _, qualname = spec.call.target.partition(":")
+    file = spec.call.file
+    invoke(importlib.import_module(module_name) if file is None else _main(spec, file), qualname, spec)
+
+
+def invoke(module: Any, qualname: str, spec: Spec) -> None:
+    """Call a function of a module with the recorded arguments, and run to its end what that gives."""
     args, kwargs, instance = _arguments(spec)
     found: Any = module
     if instance is not None:

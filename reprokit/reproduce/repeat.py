@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from reprokit import settings
+from reprokit.catalog import find
 from reprokit.catalog.index import Index, ask
 from reprokit.catalog.run import Child
 from reprokit.errors import ReproduceError, VaultError
 from reprokit.recorder.replayed import VARIABLE, Identity, Was
-from reprokit.reproduce import inputs, outputs, restore
+from reprokit.reproduce import inputs, inside, outputs, restore
+from reprokit.reproduce import plan as plans
 from reprokit.reproduce.entry import Spec
 from reprokit.reproduce.result import Reproduction
 from reprokit.reproduce.verdict import Verdict
@@ -47,6 +50,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Folder to restore into, which stays.
     show_output : bool
         Whether what the run prints appears.
+    in_process : bool
+        Whether a function is called in this process, its code imported apart.
     """
 
     python: Path | None = None
@@ -55,9 +60,91 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     atol: float | None = None
     keep: Path | None = None
     show_output: bool = False
+    in_process: bool = False
 
 
-def repeat(plan: Plan, settings: Settings, options: Options) -> Reproduction:
+def run(
+    wanted: str,
+    *,
+    vault: str | os.PathLike[str] | None = None,
+    given: Mapping[str, str] | None = None,
+    env: Literal["current", "rebuild"] = "current",
+    wheels: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    best_effort: bool = False,
+    rtol: float | None = None,
+    atol: float | None = None,
+    into: str | os.PathLike[str] | None = None,
+    in_process: bool = False,
+) -> Reproduction:
+    """Run a recorded run again in a folder of its own, and compare.
+
+    Parameters
+    ----------
+    wanted
+        A run: the beginning of its id, a tag, ``@``, or a file that it made.
+    vault
+        By default that of the project that the working folder belongs to.
+    given
+        Where inputs lie: path or name -> file.
+    env
+        ``"rebuild"`` builds the recorded environment first.
+    wheels, offline
+        A folder of wheels to build it from; whether the network is left alone.
+    best_effort
+        Whether to go on with what there is.
+    rtol, atol
+        Tolerances of numbers; None: as the settings say.
+    into
+        A new folder to restore into, which stays.
+    in_process
+        Whether a function is called in this process, its code imported apart.
+
+    Raises
+    ------
+    RunNotFoundError, AmbiguousRunError
+    ReproduceError
+        When something is missing; it says what, and how to get it.
+    EnvironmentBuildError
+        When the environment can't be built.
+    """
+    found = settings.current()
+    place = Path(os.path.abspath(vault)) if vault is not None else found.vault
+    named = given_inputs(given or {})
+    rebuild = env == "rebuild"
+    made = ask(place, lambda index: plans.make(index, find.one(index, wanted), given=named, rebuild=rebuild))
+    told: list[str] = []
+    python = None
+    if rebuild:
+        python, told = build(made, Path(wheels) if wheels else None, offline=offline, best_effort=best_effort)
+    options = Options(
+        python=python, best_effort=best_effort, rtol=rtol, atol=atol, keep=Path(into) if into else None,
+        in_process=in_process,
+    )  # fmt: skip
+    result = repeat(made, found, options)
+    return msgspec.structs.replace(result, notes=[*told, *result.notes])
+
+
+def build(plan: Plan, wheels: Path | None, *, offline: bool, best_effort: bool) -> tuple[Path, list[str]]:
+    """Build the recorded environment; give its interpreter, and what there is to know about it.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        When it can't be built.
+    ReproduceError
+        When its record can't be read.
+    """
+    from reprokit.reproduce.environment.build import build as build_environment
+
+    context = plan.facts.surroundings or plan.facts.context
+    if context is None:
+        raise ReproduceError(f"run {plan.run.run_id[:8]}", "has no readable record of its environment")
+    built = build_environment(context, wheels=wheels, offline=offline, best_effort=best_effort)
+    return built.python, built.notes
+
+
+def repeat(plan: Plan, chosen: Settings, options: Options) -> Reproduction:
     """Carry out a plan and compare.
 
     The user's project is left as it is; what the run writes goes to a folder of its own, and its record into the vault.
@@ -78,7 +165,7 @@ def repeat(plan: Plan, settings: Settings, options: Options) -> Reproduction:
             notes += [f"best effort: {one}" for one in plan.blocking]
         began = time.time()
         code, printed = _start(plan, scratch, fresh, options)
-        return ask(plan.vault, lambda index: _judge(index, plan, settings, options, fresh, began, code, printed, notes))
+        return ask(plan.vault, lambda index: _judge(index, plan, chosen, options, fresh, began, code, printed, notes))
 
 
 # --- the process -------------------------------------------------------------------------------------------------------
@@ -87,8 +174,8 @@ def repeat(plan: Plan, settings: Settings, options: Options) -> Reproduction:
 def _start(plan: Plan, scratch: Path, fresh: Path, options: Options) -> tuple[int, str]:
     assert plan.call is not None
     pre = plan.run.root.pre
-    inside = os.path.relpath(pre.cwd, pre.root_directory) if pre.cwd else "."
-    cwd = fresh if inside.startswith("..") else fresh / inside
+    below = os.path.relpath(pre.cwd, pre.root_directory) if pre.cwd else "."
+    cwd = fresh if below.startswith("..") else fresh / below
     cwd.mkdir(parents=True, exist_ok=True)
     context = plan.facts.context
     spec = Spec(
@@ -101,13 +188,16 @@ def _start(plan: Plan, scratch: Path, fresh: Path, options: Options) -> tuple[in
     )
     (scratch / "spec.json").write_bytes(msgspec.json.encode(spec))
     (scratch / "identity.json").write_bytes(msgspec.json.encode(_identity(plan, fresh)))
+    environ = _environment(plan, scratch, fresh, options)
+    if options.in_process:
+        return inside.call(plan, spec, cwd, environ)
     python = str(options.python or sys.executable)
     command = [python, *plan.call.flags, "-P", "-m", "reprokit.reproduce.entry", str(scratch / "spec.json")]
     output = scratch / "output.txt"
     with open(output, "wb") as stream:
         target = None if options.show_output else stream
         process = subprocess.Popen(
-            command, cwd=cwd, env=_environment(plan, scratch, fresh, options), stdin=subprocess.DEVNULL,
+            command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL,
             stdout=target, stderr=target and subprocess.STDOUT,
         )  # fmt: skip
         try:
@@ -132,9 +222,7 @@ def _environment(plan: Plan, scratch: Path, fresh: Path, options: Options) -> di
         kept["PATH"] = os.pathsep.join([str(options.python.parent), kept.get("PATH", "")])
         kept["VIRTUAL_ENV"] = str(options.python.parent.parent)
     else:
-        import reprokit
-
-        home = Path(reprokit.__file__).resolve().parent.parent
+        home = Path(__file__).resolve().parents[2]
         if home.name not in ("site-packages", "dist-packages"):  # a checkout, which the new process may not know of
             kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), str(home)]))
     return kept
@@ -185,7 +273,7 @@ def _snapshot(plan: Plan) -> SnapshotInfo | None:
 def _judge(
     index: Index,
     plan: Plan,
-    settings: Settings,
+    chosen: Settings,
     options: Options,
     fresh: Path,
     began: float,
@@ -202,7 +290,7 @@ def _judge(
         said = f"it ended with {code} before the run began{':' if tail else ''}\n{tail}".strip()
         verdict = Verdict(name="run", outcome="missing", said=said, kind="value")
         return msgspec.structs.replace(told, verdicts=[verdict])
-    comparison = outputs.Comparison(index, plan.project, fresh, settings, options.rtol, options.atol)
+    comparison = outputs.Comparison(index, plan.project, fresh, chosen, options.rtol, options.atol)
     comparison.runs(plan.run, new)
     verdicts = comparison.verdicts or [
         Verdict(

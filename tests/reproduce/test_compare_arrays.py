@@ -297,6 +297,19 @@ def test_parquet_is_compared_by_columns(tmp_path):
     assert files("o", a, b, Tolerance()).said == "column 's' is missing, column 't' is new"
 
 
+def test_lists_and_records_in_parquet_are_compared_by_value(tmp_path):
+    def table(path, last, codec):
+        rows = [{"p": [1.0, float("nan")], "q": "a"}, {"p": [last], "q": "b"}]
+        pq.write_table(pa.table({"r": rows}), path, compression=codec)
+        return path
+
+    a = table(tmp_path / "a", 2.0, "none")
+    assert outcomes(a, table(tmp_path / "b", 2.0, "gzip")).outcome == "identical"
+    other = table(tmp_path / "c", 2.0 + 1e-9, "gzip")
+    assert outcomes(a, other).said == "r: row 1: p.0 2 -> 2.000000001 (rel 5e-10)"
+    assert outcomes(a, other, Tolerance(rtol=1e-6)).outcome == "within tolerance"
+
+
 def test_parquet_row_groups_of_other_sizes_are_aligned(tmp_path):
     n = 200_000
     x = np.arange(n)

@@ -236,6 +236,55 @@ def test_archives_are_compared_by_the_objects_in_them(tmp_path):
     assert outcomes(a, other).said == "config.lr 0.1 -> 0.2 (rel 0.5)"
 
 
+def test_numbers_that_only_floating_point_takes_for_equal_differ(tmp_path):
+    """Identifiers of 64 bits are numbers, too."""
+    a, b = as_text(tmp_path, ".csv", "id\n9007199254740992\n", "id\n9007199254740993\n")
+    assert outcomes(a, b).said == "id, row 1: 9007199254740992 -> 9007199254740993 (rel 1e-16)"
+    assert outcomes(a, b, Tolerance(rtol=1e-15)).outcome == "within tolerance"
+    assert outcomes(*as_text(tmp_path, ".csv", "x\n1e3\n", "x\n1000.0\n")).outcome == "identical"
+
+
+def test_objects_of_archives_are_compared_by_type(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame({"x": [1.0, np.nan], "n": pd.array([1, None], "Int64"), 1: ["u", "v"], "1": [1, 2]})
+    base = {"t": (1, 2), "table": table, "index": pd.Index(["a", "b"], name="i")}
+    a = saved(tmp_path / "a", **base)
+    b = saved(tmp_path / "b", **base)
+    (b / "__init__.py").write_text((b / "__init__.py").read_text() + "\n")
+    assert outcomes(a, b).outcome == "identical"
+    changed = table.copy()
+    changed.iloc[1, 3] = 3
+    assert "table.data.3.values" in outcomes(a, saved(tmp_path / "d", **{**base, "table": changed})).said
+    assert outcomes(a, saved(tmp_path / "e", **{**base, "t": [1, 2]})).outcome == "differs"
+
+
+def test_an_archive_that_is_its_own_member_ends(tmp_path):
+    paths = []
+    for name, last in (("a", 1), ("b", 2)):
+        one = Container(x=1)
+        one.self = one
+        one.list = [one, last]
+        archive = Archive()
+        archive.insert(one=one)
+        paths.append(archive.save(tmp_path / name, "results"))
+    assert outcomes(*paths).said == "one.list.1 1 -> 2 (rel 0.5)"
+
+
+def test_an_archive_of_classes_of_ones_own_is_compared_file_by_file(tmp_path, monkeypatch):
+    write(
+        tmp_path / "ownfit.py",
+        "from reprokit.archive import Archivable\nclass Fit(Archivable):\n    def __init__(self, data): self.data = data\n",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import importlib
+
+    fit = importlib.import_module("ownfit").Fit
+    data = np.arange(5000.0)
+    a, b = saved(tmp_path / "a", fit=fit(data)), saved(tmp_path / "b", fit=fit(data * (1 + 1e-9)))
+    assert "cannot be read as archive" in outcomes(a, b, Tolerance(rtol=1e-6)).said
+
+
 def test_an_archive_that_would_have_to_be_run_is_compared_as_files(tmp_path):
     a, b = saved(tmp_path / "a", x=1), saved(tmp_path / "b", x=1)
     (b / "__init__.py").write_text(

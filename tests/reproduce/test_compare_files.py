@@ -99,6 +99,14 @@ def test_what_a_file_is_its_bytes_say_and_not_its_name(tmp_path):
     assert files("o", a, text, Tolerance()).said.startswith("npy -> text; ")
 
 
+@pytest.mark.parametrize(("name", "a", "b"), [("t.csv", "x\n1.0\n", "x\n1.00\n"), ("t.yaml", "a: 1", "a:   1")])
+def test_kept_content_without_a_name_is_what_the_output_is_called(tmp_path, name, a, b):
+    """A blob is called by its digest."""
+    found = files(name, write(tmp_path / "cdef01", a), write(tmp_path / name, b), Tolerance())
+    assert (found.kind, found.outcome) == (name[2:], "identical")
+    assert files(name, write(tmp_path / "cd", a), write(tmp_path / "ef", b), Tolerance()).outcome == "identical"
+
+
 def test_folders_are_compared_entry_by_entry(tmp_path):
     a, b = tmp_path / "a", tmp_path / "b"
     for folder in (a, b):
@@ -186,8 +194,8 @@ class Sums:
 
     kind = "sums"
 
-    def mine(self, head, path):
-        return path.suffix == ".sum"
+    def mine(self, head, name):
+        return name.endswith(".sum")
 
     def compare(self, name, old, new, tolerance):
         sums = [sum(map(int, path.read_text().split())) for path in (old, new)]
@@ -218,7 +226,7 @@ def test_a_comparator_of_an_installed_package(tmp_path):
     write(
         package / "sums.py",
         "from reprokit.reproduce.verdict import Verdict\nclass Sums:\n    kind = 'sums'\n"
-        "    def mine(self, head, path): return path.suffix == '.sum'\n"
+        "    def mine(self, head, name): return name.endswith('.sum')\n"
         "    def compare(self, name, old, new, tolerance): return Verdict(name=name, kind='sums', outcome='identical')\n",
     )
     a, b = write(tmp_path / "a.sum", "1 2"), write(tmp_path / "b.sum", "3")

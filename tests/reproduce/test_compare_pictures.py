@@ -166,6 +166,25 @@ def test_floating_point_tiffs(tmp_path):
     assert outcomes(tmp_path / "a.tif", tmp_path / "b.tif").said == "1 of 4 pixels differs, most by 0.25"
 
 
+def test_wide_portable_pixmaps_and_pages_of_tiffs(tmp_path):
+    head = b"P6 1 1 65535\n"
+    a, b = write(tmp_path / "a.ppm", head + b"\1\2" * 3), write(tmp_path / "b.ppm", head + b"\1\3" * 3)
+    assert outcomes(a, b).outcome == "differs"
+    pages = [Image.fromarray(np.full((4, 4), n, np.uint16)) for n in (1, 2)]
+    other = Image.fromarray(np.full((4, 4), 3, np.uint16))
+    for name, last in (
+        ("a.tif", pages[1]),
+        ("b.tif", other),
+        ("c.tif", Image.new("L", (4, 4))),
+        ("d.tif", Image.new("I;16", (9, 9))),
+    ):
+        pages[0].save(tmp_path / name, save_all=True, append_images=[last])
+    said = "16 of 32 pixels differ, most by 1 of 65535, first in frame 2"
+    assert outcomes(tmp_path / "a.tif", tmp_path / "b.tif").said == said
+    for name in ("c.tif", "d.tif"):
+        assert outcomes(tmp_path / "a.tif", tmp_path / name).said == "frame 2 has another form"
+
+
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     a, b = png(tmp_path / "a.png", MODES["L"]), png(tmp_path / "b.png", MODES["L"] + 1)
@@ -227,6 +246,13 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><g id="{0}"><use href="#{0}"/><pa
         (SVG.format("a", "a", 1, ""), SVG.format("a", "a", 2, ""), "differs"),
         (SVG.format("a", "a", 1, "<title>x</title>"), SVG.format("a", "a", 1, "<title>y</title>"), "differs"),
         (SVG.format("a", "a", 1, ""), SVG.format("a", "a", 1, "<g/>"), "differs"),
+        (SVG.format("fff", "fff", 1, '<g fill="#fff"/>'), SVG.format("eee", "eee", 1, '<g fill="#eee"/>'), "differs"),
+        (
+            SVG.format("a", "a", 1, "<style>#a {x: #a}</style>"),
+            SVG.format("b", "b", 1, "<style>#b {x: #a}</style>"),
+            "identical",
+        ),
+        (SVG.format("a", "a", 1, ""), "<?xml-stylesheet href='x'?>" + SVG.format("a", "a", 1, ""), "differs"),
     ],
 )
 def test_ids_are_renamed_consistently_and_nothing_else_is(tmp_path, a, b, outcome):

@@ -69,7 +69,7 @@ def test_the_recorded_versions_are_installed_for_the_recorded_python(version):
     built = build(recorded)
     said = run(
         built.python,
-        "import sys, six, attr, reprokit; print(sys.version.split()[0], six.__version__, attr.__version__, reprokit.__version__, "
+        "import sys, six, attr, reprokit, git, rich.markdown; print(sys.version.split()[0], six.__version__, attr.__version__, reprokit.__version__, "
         "reprokit.run.__name__, sys.prefix)",
     )
     wanted = version or host.platform_info().python.version

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reprokit.model.records import GitInfo, GitRemote, Package
 from reprokit.reproduce.environment import indexes, lines
 from reprokit.reproduce.environment.lines import Missing
+from reprokit.reproduce.environment.outcome import clean
 from reprokit.reproduce.environment.wanted import requirements
 from tests.reproduce.recorded import from_folder, from_git, record
 
@@ -131,3 +132,8 @@ def test_indexes_that_pip_is_told_of_are_handed_to_uv_unless_it_has_its_own(tmp_
     assert indexes.for_uv({**environ, "UV_DEFAULT_INDEX": "https://own/simple"}) == {}
     (tmp_path / "pyproject.toml").write_text("[[tool.uv.index]]\nurl = 'https://own/simple'\n")
     assert indexes.for_uv(environ) == {}
+
+
+def test_what_an_installer_says_is_shown_without_passwords_and_in_one_line():
+    said = clean("error: Failed to fetch:\n  cause: https://ada:s3cr3t-pa55@host/simple/x/?token=abc (404)\n")
+    assert said == "Failed to fetch:; https://host/simple/x/ (404)"

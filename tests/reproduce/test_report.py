@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from html.parser import HTMLParser
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from reprokit.reproduce.compare import Tolerance, files
+from reprokit.reproduce.compare.image import thumbnail
 from reprokit.reproduce.report import html
 from reprokit.reproduce.result import Line, Reproduction
 from reprokit.reproduce.verdict import Verdict
@@ -127,17 +129,18 @@ def test_pictures_stand_side_by_side_with_a_map(tmp_path):
 def test_large_pictures_are_shown_smaller_and_pages_have_an_end(tmp_path, monkeypatch):
     from reprokit.reproduce import report
 
-    noise = np.random.default_rng(1).integers(0, 255, (2000, 2100), np.uint8)
     path = tmp_path / "a.png"
-    Image.fromarray(noise).save(path)
+    Image.fromarray(np.arange(1800 * 40, dtype=np.uint8).reshape(40, 1800)).save(path)
     result = Reproduction(
         run_id="7f3a",
         what="plot",
         verdicts=[Verdict(name="a.png", outcome="identical", kind="image")],
         files={"a.png": (path, path)},
     )
-    monkeypatch.setattr(report, "_AS_IT_IS", 1000)
-    monkeypatch.setattr(report, "_ALL", 4 << 20)
+    monkeypatch.setattr(report, "_AS_IT_IS", 100)
+    small = thumbnail(path)
+    assert Image.open(io.BytesIO(small)).size == (1600, 36)
+    monkeypatch.setattr(report, "_ALL", len(small) * 3 // 2)
     page = checked(result)
     assert [tag for tag in page.tags if tag == "img"] == ["img"]
     assert "now: left out, for the page would be too large" in page.texts

@@ -214,6 +214,18 @@ def test_archived_arguments_and_instances_and_static_methods(lab, call, name):
     assert verdicts(lab, "@")[0] == {f"{name}.txt": "identical"}
 
 
+def test_a_function_is_called_in_this_process_beside_todays_code(lab):
+    path = draw(lab)
+    (lab.root / "helpers.py").write_text(HELPERS.replace("2", "9"))
+    found, _ = verdicts(lab, path.name, "--in-process")
+    assert found["fig.txt"] == "identical"
+    assert found["value value"] == "identical"
+    lab.python("import reprokit as rk\nwith rk.run('block', snapshot_code=True, allow_dirty=True): pass\n")
+    done = reproduce(lab, "@", "--in-process")
+    assert done.returncode == 1
+    assert "leave out --in-process" in done.stderr
+
+
 def test_a_coroutine_function_is_awaited(lab):
     lab.python("import asyncio, work\nasyncio.run(work.later('later.txt'))\n")
     assert verdicts(lab, "@")[0] == {"later.txt": "identical"}
