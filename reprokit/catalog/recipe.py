@@ -6,6 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from reprokit.model import naming
+
 if TYPE_CHECKING:
     from reprokit.catalog.run import Child, Run
     from reprokit.model.records import GitInfo
@@ -33,8 +35,9 @@ def _code(run: Run | Child) -> list[str] | None:
     context = run.root.context
     begin = getattr(run, "begin", None)
     snapshot = (begin.snapshot if begin else None) or (context.snapshot if context else None)
-    if snapshot is not None:
-        return [f"reprokit snapshot export {snapshot.digest.partition(':')[2][:12]} {PLACE}"]
+    tree = snapshot.digest.partition(":")[2][:12] if snapshot is not None else naming.tree_in(run.commit)
+    if tree is not None:
+        return [f"reprokit snapshot export {tree} {PLACE}"]
     if context is None or not context.git:
         return None
     info = next(iter(context.git.values()))

@@ -64,16 +64,11 @@ def command(
             screen.print_json(_plan_document(plan))
         click.get_current_context().exit(1 if plan.blocking else 0)
     _ask_first(plan, yes)
-    python = None
-    if env == "rebuild":
-        python, told = repeat.build(plan, Path(wheels) if wheels else None, offline=offline, best_effort=best_effort)
-        for note in told:
-            click.echo(f"reprokit: {screen.plain(note)}", err=True)
     result = repeat.repeat(
         plan,
         found,
         repeat.Options(
-            python=python, best_effort=best_effort, rtol=rtol, atol=atol,
+            rebuild=env == "rebuild", wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort, rtol=rtol, atol=atol,
             keep=Path(into) if into else None, show_output=show_output, in_process=in_process,
         ),
     )  # fmt: skip
@@ -84,7 +79,7 @@ def command(
     if as_json:
         screen.print_json(result.summary())
     else:
-        _print_result(result)
+        _print_result(result, plan.notes)
     click.get_current_context().exit(0 if result.reproduced else 1)
 
 
@@ -130,7 +125,7 @@ def _ask_first(plan: Plan, yes: bool) -> None:
         raise click.Abort
 
 
-def _print_result(result: Reproduction) -> None:
+def _print_result(result: Reproduction, told: list[str]) -> None:
     table = screen.facts()
     took = f"{screen.seconds(result.took)}" if result.took is not None else "?"
     before = f" (recorded {screen.seconds(result.recorded_took)})" if result.recorded_took is not None else ""
@@ -139,7 +134,8 @@ def _print_result(result: Reproduction) -> None:
         said = f": {verdict.said}" if verdict.said else ""
         screen.row(table, screen.plain(verdict.name), f"{verdict.outcome}{said}", _OUTCOMES[verdict.outcome])
     for note in result.notes:
-        screen.row(table, "note", note)
+        if note not in told:
+            screen.row(table, "note", note)
     console = screen.console()
     console.print(table)
     console.print(result.verdict, style="bold green" if result.reproduced else "bold red")

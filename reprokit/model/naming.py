@@ -116,6 +116,12 @@ def parse(name: str, template: str | None = None) -> Parsed | None:
     return Parsed(stem=stem, commit=parts["commit"], hash=parts["hash"], ext=ext)
 
 
+def tree_in(commit: str | None) -> str | None:
+    """Give the beginning of the tree's digest that the name of a dirty state holds: ``1a2b3c4-dirty-9f86d08``."""
+    _, dirty, digits = (commit or "").partition("-dirty-")
+    return digits if dirty and digits else None
+
+
 def sidecar_name(path: str) -> str:
     """The side-car's path for an artifact's."""
     return path + SIDECAR

@@ -35,12 +35,14 @@ class Comparison:
     ) -> None:
         self._index = index
         self._project, self._fresh = project, fresh
+        self._recorded = ""
         self._settings, self._rtol, self._atol = settings, rtol, atol
         self.verdicts: list[Verdict] = []
         self.files: Files = {}
 
     def runs(self, old: Run | Child, new: Run | Child) -> None:
         """Compare everything that the records and the disk tell."""
+        self._recorded = old.root.pre.root_directory
         self._ending(old, new)
         self._artifacts(old, new)
         before, after = _end(old), _end(new)
@@ -79,7 +81,7 @@ class Comparison:
         named = {path for path, record in now.items() if not record.seen}
         for path in sorted(then.keys() | (now.keys() & (named | then.keys()))):
             record = then.get(path) or now[path]
-            name = record.requested or path
+            name = self._called(record)
             if name in self.files:
                 name = path
             before = self._then(then[path]) if path in then else None
@@ -87,6 +89,14 @@ class Comparison:
             self.files[name] = before, after
             digest = then[path].digest if path in then else None
             self.verdicts.append(compare.files(name, before, after, self._tolerance(name), digest=digest))
+
+    def _called(self, record: ArtifactRecord) -> str:
+        """Name an output as it was asked for, relative to the project."""
+        asked = record.requested or record.path
+        for root in (self._recorded, str(self._fresh)):
+            if asked.startswith(root + os.sep):
+                return asked[len(root) + 1 :]
+        return asked
 
     def _then(self, record: ArtifactRecord) -> Path | None:
         """Find the file that the recorded run made: in its place, in the vault, or wherever its content lies now."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from reprokit.catalog.diff import facts as facts_of
 from reprokit.code.tree import TreeStore
 from reprokit.errors import GitError, ReprokitError
+from reprokit.model import naming
 from reprokit.reproduce import call as calls
 from reprokit.reproduce import inputs as search
 from reprokit.reproduce.result import Line
@@ -54,7 +55,6 @@ class Plan:
     call: Call | None
     source: Source | None
     inputs: list[Input]
-    variables: dict[str, str]
     differences: Differences | None
     lines: list[Line] = field(default_factory=list)
     blocking: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
     index
         Of its vault.
     run
-        A root run, or a child run, which is repeated alone.
+        A root run; or a child run, which is repeated alone, or, when that can't be, with the root run around it.
     given
         Inputs by path or name, where the user says they lie.
     rebuild
@@ -81,19 +81,31 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
         When its record cannot be read at all.
     """
     vault = index.vault.path
-    run.root.pre  # noqa: B018 - without it there is nothing to repeat
-    facts = facts_of.of(run, vault)
     lines: list[Line] = []
     blocking: list[str] = []
     notes: list[str] = []
+    run = _original(index, run, notes)
+    facts = facts_of.of(run, vault)
+    call, lacking = calls.call_of(facts)
+    if call is None and run is not run.root:
+        around = facts_of.of(run.root, vault)
+        call, more = calls.call_of(around)
+        if call is not None:
+            notes.append(f"{'; '.join(lacking)}; so {run.root.what}, the run around {run.what}, is repeated as a whole")
+            run, facts, lacking = run.root, around, more
+        else:
+            lacking += more
     recorded = Path(run.root.pre.root_directory)
     project = recorded if recorded.is_dir() else vault.parent
     source = _source(facts, project, lines, blocking)
     differences = _environment(facts, lines, rebuild=rebuild)
-    variables = _variables(facts, lines, blocking)
-    call, lacking = calls.call_of(facts)
+    _variables(facts, lines, blocking)
     lines += [Line(label="call", what=run.what, said=one, state="missing") for one in lacking]
     blocking += lacking
+    if call is not None and call.mode == "script" and source is not None and not _has(source, call.target, vault):
+        said = "is not in the code that was kept; git ignores it, or it lies outside the project"
+        lines.append(Line(label="script", what=call.target, said=said, state="missing"))
+        blocking.append(f"{call.target} {said}")
     inputs = search.find(index, run, project, given or {}, whole=call is not None and call.mode != "function")
     for wanted in inputs:
         lines.append(wanted.line())
@@ -108,15 +120,28 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
         notes.append(f"the recorded run was {run.status}, so there is little to compare with")
     return Plan(
         run=run, facts=facts, vault=vault, project=project, call=call, source=source, inputs=inputs,
-        variables=variables, differences=differences, lines=lines, blocking=blocking, notes=notes,
+        differences=differences, lines=lines, blocking=blocking, notes=notes,
     )  # fmt: skip
+
+
+def _original(index: Index, run: Run | Child, notes: list[str]) -> Run | Child:
+    """Give the run that a repetition repeated, as far as the vault still has it: its folder is the one that is gone."""
+    seen: set[str] = set()
+    while (of := run.root.pre.reproduction_of) is not None and of not in seen:
+        seen.add(of)
+        row = index.db.execute("SELECT id FROM runs WHERE run_id = ?", (of,)).fetchone()
+        if row is None:
+            break
+        notes.append(f"run {run.run_id[:8]} repeated run {of[:8]}, which is the one that is repeated")
+        run = index.run(row[0])
+    return run
 
 
 def _source(facts: Facts, project: Path, lines: list[Line], blocking: list[str]) -> Source | None:
     said = facts.run.commit or "no commit"
     store = TreeStore(Vault(facts.vault).code)
     problem = "it kept no snapshot"
-    wanted = facts.snapshot.digest if facts.snapshot else _named_in(facts.run.commit)
+    wanted = facts.snapshot.digest if facts.snapshot else naming.tree_in(facts.run.commit)
     if wanted is not None:
         try:
             digest = store.resolve(wanted)
@@ -144,10 +169,29 @@ def _source(facts: Facts, project: Path, lines: list[Line], blocking: list[str])
     return None
 
 
-def _named_in(commit: str | None) -> str | None:
-    """Give the beginning of the tree's digest that the name of a dirty state holds."""
-    _, dirty, digits = (commit or "").partition("-dirty-")
-    return digits if dirty and digits else None
+def _has(source: Source, path: str, vault: Path) -> bool:
+    """Tell whether the kept code has a file; that a patch adds it counts only when the commit can be asked."""
+    from reprokit import git
+
+    wanted = os.path.normpath(path).replace(os.sep, "/")
+    if source.tree is not None:
+        return any(one.path == wanted for one in TreeStore(Vault(vault).code).files(source.tree))
+    if source.patch is not None and f"b/{wanted}".encode() in source.patch.read_bytes():
+        return True
+    assert source.root is not None
+    try:
+        git.run(source.root, "cat-file", "-e", f"{source.commit}:{_prefixed(source.root, wanted)}")
+    except GitError:
+        return False
+    return True
+
+
+def _prefixed(root: Path, path: str) -> str:
+    from reprokit import git
+
+    place = git.locate(root)
+    below = os.path.relpath(root, place.top).replace(os.sep, "/") if place is not None else "."
+    return path if below == "." else f"{below}/{path}"
 
 
 def _commit(facts: Facts, own: GitInfo | None, project: Path) -> tuple[Source | None, str]:
@@ -201,15 +245,12 @@ def _environment(facts: Facts, lines: list[Line], *, rebuild: bool) -> Differenc
     return found
 
 
-def _variables(facts: Facts, lines: list[Line], blocking: list[str]) -> dict[str, str]:
+def _variables(facts: Facts, lines: list[Line], blocking: list[str]) -> None:
+    """Name the environment variables whose value no record holds."""
     from reprokit.reproduce.environment.variables import variables
 
     context = facts.surroundings or facts.context
-    if context is None:
-        return {}
-    values, missing = variables(context, os.environ)
-    for name in missing:
-        lines.append(Line(label="variable", what=name, said="was a secret, so no record holds it", state="missing",
-                          remedy=f"set {name} before"))  # fmt: skip
+    for name in variables(context, os.environ)[1] if context is not None else ():
+        said = "was a secret, so no record holds it"
+        lines.append(Line(label="variable", what=name, said=said, state="missing", remedy=f"set {name} before"))
         blocking.append(f"environment variable {name} was a secret: set it, then try again")
-    return values

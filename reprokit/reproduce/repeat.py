@@ -20,6 +20,7 @@ from reprokit.recorder.replayed import VARIABLE, Identity, Was
 from reprokit.reproduce import inputs, inside, outputs, restore
 from reprokit.reproduce import plan as plans
 from reprokit.reproduce.entry import Spec
+from reprokit.reproduce.environment.variables import unset, variables
 from reprokit.reproduce.result import Reproduction
 from reprokit.reproduce.verdict import Verdict
 from reprokit.vault import marks
@@ -40,8 +41,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    python : Path or None
-        The interpreter of a rebuilt environment; None for the present one.
+    rebuild : bool
+        Whether the recorded environment is built, instead of taking the present one.
+    wheels : Path or None
+        A folder of wheels to build it from.
+    offline : bool
+        Whether the network is left alone.
     best_effort : bool
         Whether to go on with what there is.
     rtol, atol : float or None
@@ -54,7 +59,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Whether a function is called in this process, its code imported apart.
     """
 
-    python: Path | None = None
+    rebuild: bool = False
+    wheels: Path | None = None
+    offline: bool = False
     best_effort: bool = False
     rtol: float | None = None
     atol: float | None = None
@@ -113,35 +120,11 @@ def run(
     named = given_inputs(given or {})
     rebuild = env == "rebuild"
     made = ask(place, lambda index: plans.make(index, find.one(index, wanted), given=named, rebuild=rebuild))
-    told: list[str] = []
-    python = None
-    if rebuild:
-        python, told = build(made, Path(wheels) if wheels else None, offline=offline, best_effort=best_effort)
     options = Options(
-        python=python, best_effort=best_effort, rtol=rtol, atol=atol, keep=Path(into) if into else None,
-        in_process=in_process,
+        rebuild=rebuild, wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort, rtol=rtol,
+        atol=atol, keep=Path(into) if into else None, in_process=in_process,
     )  # fmt: skip
-    result = repeat(made, found, options)
-    return msgspec.structs.replace(result, notes=[*told, *result.notes])
-
-
-def build(plan: Plan, wheels: Path | None, *, offline: bool, best_effort: bool) -> tuple[Path, list[str]]:
-    """Build the recorded environment; give its interpreter, and what there is to know about it.
-
-    Raises
-    ------
-    EnvironmentBuildError
-        When it can't be built.
-    ReproduceError
-        When its record can't be read.
-    """
-    from reprokit.reproduce.environment.build import build as build_environment
-
-    context = plan.facts.surroundings or plan.facts.context
-    if context is None:
-        raise ReproduceError(f"run {plan.run.run_id[:8]}", "has no readable record of its environment")
-    built = build_environment(context, wheels=wheels, offline=offline, best_effort=best_effort)
-    return built.python, built.notes
+    return repeat(made, found, options)
 
 
 def repeat(plan: Plan, chosen: Settings, options: Options) -> Reproduction:
@@ -153,6 +136,8 @@ def repeat(plan: Plan, chosen: Settings, options: Options) -> Reproduction:
     ------
     ReproduceError
         When something is missing, and the best effort is not asked for.
+    EnvironmentBuildError
+        When the environment can't be built.
     """
     if plan.blocking and not options.best_effort:
         raise ReproduceError(f"run {plan.run.run_id[:8]}", f"can't be repeated: {'; '.join(plan.blocking)}")
@@ -161,17 +146,33 @@ def repeat(plan: Plan, chosen: Settings, options: Options) -> Reproduction:
     with restore.scratch(options.keep) as scratch:
         fresh = scratch / (Path(plan.run.root.pre.root_directory).name or "project")
         notes = [*plan.notes, *restore.restore(plan, fresh)]
-        if plan.blocking:
-            notes += [f"best effort: {one}" for one in plan.blocking]
+        notes += [f"best effort: {one}" for one in plan.blocking]
+        python = None
+        if options.rebuild:
+            python, told = _build(plan, fresh, options)
+            notes += told
         began = time.time()
-        code, printed = _start(plan, scratch, fresh, options)
+        code, printed = _start(plan, scratch, fresh, options, python)
         return ask(plan.vault, lambda index: _judge(index, plan, chosen, options, fresh, began, code, printed, notes))
+
+
+def _build(plan: Plan, fresh: Path, options: Options) -> tuple[Path, list[str]]:
+    """Build the recorded environment; give its interpreter, and what there is to know about it."""
+    from reprokit.reproduce.environment.build import build
+
+    context = plan.facts.surroundings or plan.facts.context
+    if context is None:
+        raise ReproduceError(f"run {plan.run.run_id[:8]}", "has no readable record of its environment")
+    built = build(
+        context, wheels=options.wheels, offline=options.offline, snapshot=fresh, best_effort=options.best_effort
+    )
+    return built.python, built.notes
 
 
 # --- the process -------------------------------------------------------------------------------------------------------
 
 
-def _start(plan: Plan, scratch: Path, fresh: Path, options: Options) -> tuple[int, str]:
+def _start(plan: Plan, scratch: Path, fresh: Path, options: Options, built: Path | None) -> tuple[int, str]:
     assert plan.call is not None
     pre = plan.run.root.pre
     below = os.path.relpath(pre.cwd, pre.root_directory) if pre.cwd else "."
@@ -188,10 +189,10 @@ def _start(plan: Plan, scratch: Path, fresh: Path, options: Options) -> tuple[in
     )
     (scratch / "spec.json").write_bytes(msgspec.json.encode(spec))
     (scratch / "identity.json").write_bytes(msgspec.json.encode(_identity(plan, fresh)))
-    environ = _environment(plan, scratch, fresh, options)
+    environ = _environment(plan, scratch, fresh, built)
     if options.in_process:
         return inside.call(plan, spec, cwd, environ)
-    python = str(options.python or sys.executable)
+    python = str(built or sys.executable)
     command = [python, *plan.call.flags, "-P", "-m", "reprokit.reproduce.entry", str(scratch / "spec.json")]
     output = scratch / "output.txt"
     with open(output, "wb") as stream:
@@ -212,15 +213,19 @@ def _start(plan: Plan, scratch: Path, fresh: Path, options: Options) -> tuple[in
     return code, output.read_bytes().decode(errors="replace")
 
 
-def _environment(plan: Plan, scratch: Path, fresh: Path, options: Options) -> dict[str, str]:
+def _environment(plan: Plan, scratch: Path, fresh: Path, built: Path | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REPROKIT_")}
-    kept.update(plan.variables)
+    context = plan.facts.surroundings or plan.facts.context
+    if context is not None:
+        for name in unset(context, os.environ):
+            kept.pop(name, None)
+        kept.update(variables(context, os.environ, fresh)[0])
     kept["REPROKIT_ROOT"] = str(fresh)
     kept["REPROKIT_VAULT_DIRECTORY"] = str(plan.vault)
     kept[VARIABLE] = str(scratch / "identity.json")
-    if options.python is not None:  # its commands are found before those of the present environment
-        kept["PATH"] = os.pathsep.join([str(options.python.parent), kept.get("PATH", "")])
-        kept["VIRTUAL_ENV"] = str(options.python.parent.parent)
+    if built is not None:  # its commands are found before those of the present environment
+        kept["PATH"] = os.pathsep.join([str(built.parent), kept.get("PATH", "")])
+        kept["VIRTUAL_ENV"] = str(built.parent.parent)
     else:
         home = Path(__file__).resolve().parents[2]
         if home.name not in ("site-packages", "dist-packages"):  # a checkout, which the new process may not know of

@@ -220,6 +220,7 @@ def test_a_function_is_called_in_this_process_beside_todays_code(lab):
     found, _ = verdicts(lab, path.name, "--in-process")
     assert found["fig.txt"] == "identical"
     assert found["value value"] == "identical"
+    (lab.root / ".gitignore").write_text("data.csv\n*-*.txt*\n")
     lab.python("import reprokit as rk\nwith rk.run('block', snapshot_code=True, allow_dirty=True): pass\n")
     done = reproduce(lab, "@", "--in-process")
     assert done.returncode == 1
@@ -352,15 +353,30 @@ def test_a_changed_input_is_taken_from_where_its_content_lies_now(lab):
 
 def test_missing_arguments_are_named_with_the_remedy(lab):
     lab.python("import work\nimport reprokit as rk\nwork.inexact({1, 2}, 'i.txt')\n", check=True)
+    ignored = reproduce(lab, "@", "--plan")  # no commit and no snapshot has script.py
+    assert ignored.returncode == 1
+    assert "git ignores it" in ignored.stdout
+    (lab.root / ".gitignore").write_text("data.csv\n*-*.txt*\n")
+    lab.python("import work\nimport reprokit as rk\nwork.inexact({1, 2}, 'i.txt')\n", check=True)
     done = reproduce(lab, "@", "--plan", "--json")
     document = json.loads(done.stdout)
-    # The whole script is started again instead; a child run alone has no such way out.
+    # The whole script is started again instead; a child run is repeated with the run around it.
     assert document["runs"].startswith("python")
     lab.python("import work\nimport reprokit as rk\nwith rk.run('b'):\n    work.inexact({1, 2}, 'i.txt')\n")
     child = scan.find(lab.vault, "@").children[0]
+    found, document = verdicts(lab, child.run_id[:12])
+    assert found == {"i.txt": "identical"}
+    assert document["run_id"] == child.root.run_id
+    assert any("include_args=True" in note and "as a whole" in note for note in document["notes"])
+    lab.python("import work\nimport reprokit as rk\nwith rk.run('b'):\n    work.inexact({1, 2}, 'i.txt')\n")
+    child = scan.find(lab.vault, "@").children[0]
+    pre = child.folder / "pre-run-info.json"
+    document = json.loads(pre.read_text())
+    pre.write_text(json.dumps({**document, "argv": ["python", "-"]}))  # as if it had come from standard input
     done = reproduce(lab, child.run_id[:12], "--plan")
     assert done.returncode == 1
     assert "include_args=True" in done.stdout
+    assert "standard input" in done.stdout
 
 
 def test_missing_code_is_named_and_the_best_effort_says_what_it_lacked(lab):
@@ -407,7 +423,7 @@ def test_the_environment_that_differs_is_told(lab):
 
 def test_a_function_that_writes_to_an_absolute_path_in_the_project_is_led_to_the_fresh_folder(lab):
     lab.python(f"import work\nwork.draw({str(lab.root / 'data.csv')!r}, {str(lab.root / 'abs.txt')!r})\n")
-    assert verdicts(lab, "@")[0][str(lab.root / "abs.txt")] == "identical"
+    assert verdicts(lab, "@")[0]["abs.txt"] == "identical"
 
 
 def test_a_script_that_would_overwrite_files_of_the_project_is_stopped(lab):

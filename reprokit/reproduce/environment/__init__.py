@@ -1,0 +1,1 @@
+"""The environment of a recorded run: compared with the present one, written down, built again."""
