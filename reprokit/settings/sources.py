@@ -120,8 +120,8 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     }
     again = source.known("reproduce", source.table("reproduce", top.get("reproduce", {})), {"rtol", "atol", "output"})
     changes["tolerance"] = Tolerance(
-        rtol=source.number("reproduce.rtol", again.get("rtol", 0)),
-        atol=source.number("reproduce.atol", again.get("atol", 0)),
+        rtol=source.number("reproduce.rtol", again.get("rtol", settings.tolerance.rtol)),
+        atol=source.number("reproduce.atol", again.get("atol", settings.tolerance.atol)),
     )
     changes["outputs"] = source.outputs("reproduce.output", again.get("output", {}))
     return msgspec.structs.replace(settings, **changes)

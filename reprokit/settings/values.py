@@ -92,7 +92,7 @@ class Settings(msgspec.Struct, frozen=True):
     capture_random_state: bool = True
     capture_packages: bool = True
     files: Literal["auto"] | None = None
-    tolerance: Tolerance = Tolerance()
+    tolerance: Tolerance = Tolerance(rtol=1e-15)  # a few units in the last place of a float
     outputs: Mapping[str, OutputRule] = {}
 
     @property

@@ -94,6 +94,13 @@ def test_counts_are_those_of_the_rule_applied_number_by_number(tmp_path_factory,
     assert (found.outcome == "identical") == (differing == 0)
 
 
+def test_the_larger_of_two_numbers_is_the_measure(tmp_path):
+    """As `math.isclose` has it, so that old and new may change places."""
+    a, b = save(tmp_path, np.array([1.0]), np.array([2.0]))
+    assert outcomes(a, b, Tolerance(rtol=0.5)).outcome == "within tolerance"
+    assert outcomes(a, b, Tolerance(rtol=0.49)).outcome == "differs"
+
+
 def test_nan_is_nan_at_the_same_place_and_a_difference_against_a_number(tmp_path):
     a = np.array([1.0, np.nan, 3.0, np.nan])
     assert outcomes(*save(tmp_path, a, np.array([1.0, np.nan, 3.0, np.nan]))).outcome == "identical"
@@ -306,7 +313,7 @@ def test_lists_and_records_in_parquet_are_compared_by_value(tmp_path):
     a = table(tmp_path / "a", 2.0, "none")
     assert outcomes(a, table(tmp_path / "b", 2.0, "gzip")).outcome == "identical"
     other = table(tmp_path / "c", 2.0 + 1e-9, "gzip")
-    assert outcomes(a, other).said == "r: row 1: p.0 2 -> 2.000000001 (rel 5e-10)"
+    assert outcomes(a, other).said == "r: row 1: p.0 2.0 -> 2.000000001 (rel 5e-10)"
     assert outcomes(a, other, Tolerance(rtol=1e-6)).outcome == "within tolerance"
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import importlib
+import lzma
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -129,6 +133,33 @@ def test_folders_are_compared_entry_by_entry(tmp_path):
     said = [part["said"] for part in files("o", a, b, Tolerance()).details["parts"]]
     assert "a link to /etc/passwd -> to /etc/hosts" in said
     assert files("o", a, b / "fit.json", Tolerance()).said == "a folder -> a file"
+
+
+@pytest.mark.parametrize(("suffix", "module"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
+def test_packed_files_are_compared_by_what_is_in_them(tmp_path, suffix, module):
+    def packed(name, text, level=9):
+        data = gzip.compress(text, level, mtime=level) if module is gzip else module.compress(text)
+        return write(tmp_path / name, data)
+
+    a = packed(f"a.csv{suffix}", b"x\n1.0\n")
+    same = packed(f"b.csv{suffix}", b"x\n1.00\n" if module is not gzip else b"x\n1.0\n", 1)
+    assert files(f"t.csv{suffix}", a, same, Tolerance()).outcome == "identical"
+    found = files(f"t.csv{suffix}", a, packed(f"c.csv{suffix}", b"x\n1.5\n"), Tolerance())
+    assert (found.name, found.kind, found.said) == (f"t.csv{suffix}", "csv", "x, row 1: 1.0 -> 1.5 (rel 0.3)")
+    outcomes(a, write(tmp_path / f"cut.csv{suffix}", a.read_bytes()[:-9]))
+
+
+def test_packed_bombs_are_bounded(tmp_path, monkeypatch):
+    from reprokit.reproduce.compare import compressed
+
+    monkeypatch.setattr(compressed, "_FREE", 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    a, b = (write(tmp_path / f"{n}.gz", gzip.compress(bytes([n]) * 5_000_000)) for n in (1, 2))
+    assert "far more than is believed" in outcomes(a, b).said
+    assert list((tmp_path / "scratch").iterdir()) == []
+    twice = [write(tmp_path / f"{n}.gz.gz", gzip.compress(path.read_bytes())) for n, path in enumerate((a, b))]
+    assert outcomes(*twice).outcome == "differs"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
