@@ -149,7 +149,7 @@ def _paths(index: Index, condition: str, *values: object) -> dict[int, str]:
     """Give the rows of the runs that have such an artifact, originals before repetitions, the newest first, and its path."""
     query = (
         f"SELECT run, path FROM artifacts JOIN runs ON runs.id = run WHERE {condition} "  # noqa: S608 - ours, with marks
-        f"ORDER BY reproduction_of IS NOT NULL, started DESC, run DESC LIMIT {_MOST}"
+        f"ORDER BY repeats, started DESC, run DESC LIMIT {_MOST}"
     )
     found: dict[int, str] = {}
     for row, path in index.db.execute(query, values):

@@ -69,13 +69,9 @@ def command(
         found,
         repeat.Options(
             rebuild=env == "rebuild", wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort, rtol=rtol, atol=atol,
-            keep=Path(into) if into else None, show_output=show_output, in_process=in_process,
+            keep=Path(into) if into else None, show_output=show_output, in_process=in_process, report=Path(report) if report else None,
         ),
     )  # fmt: skip
-    if report is not None:
-        from reprokit.reproduce import report as pages
-
-        Path(report).write_text(pages.html(result), "utf-8")
     if as_json:
         screen.print_json(result.summary())
     else:

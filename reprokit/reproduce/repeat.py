@@ -57,6 +57,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Whether what the run prints appears.
     in_process : bool
         Whether a function is called in this process, its code imported apart.
+    report : Path or None
+        A page to write, with all outputs side by side.
     """
 
     rebuild: bool = False
@@ -68,6 +70,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     keep: Path | None = None
     show_output: bool = False
     in_process: bool = False
+    report: Path | None = None
 
 
 def run(
@@ -153,7 +156,12 @@ def repeat(plan: Plan, chosen: Settings, options: Options) -> Reproduction:
             notes += told
         began = time.time()
         code, printed = _start(plan, scratch, fresh, options, python)
-        return ask(plan.vault, lambda index: _judge(index, plan, chosen, options, fresh, began, code, printed, notes))
+        found = ask(plan.vault, lambda index: _judge(index, plan, chosen, options, fresh, began, code, printed, notes))
+        if options.report is not None:  # now: the files of this time are about to go
+            from reprokit.reproduce import report
+
+            options.report.write_text(report.html(found), "utf-8")
+        return found
 
 
 def _build(plan: Plan, fresh: Path, options: Options) -> tuple[Path, list[str]]:

@@ -77,6 +77,7 @@ def restore(plan: Plan, folder: Path) -> list[str]:
         folder.mkdir(parents=True)
         problems.append("the code was not restored")
     else:
+        _check_space(plan, folder.parent)
         _code(plan.source, plan.vault, folder)
     for wanted in plan.inputs:
         if wanted.found is None:
@@ -94,6 +95,19 @@ def restore(plan: Plan, folder: Path) -> list[str]:
         elif wanted.how == "given, other" or not _equal(wanted.found, target):
             _replace(wanted.found, target)
     return problems
+
+
+def _check_space(plan: Plan, place: Path) -> None:
+    """Say before it begins that there is too little room: git's own message names only a file."""
+    snapshot = plan.facts.snapshot
+    needed = (snapshot.size or 0) if snapshot is not None else 0
+    needed += sum(one.size or 0 for one in plan.inputs if one.found is not None)
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise ReproduceError(
+            str(place),
+            f"has no space for code and inputs: {needed:,} bytes, {free:,} are free; --into names another folder",
+        )
 
 
 def _code(source: Source, vault: Path, folder: Path) -> None:

@@ -104,8 +104,8 @@ def index_of(runs):
         more = [run[name] for name in ("host", "user", "python", "children")]
         parent = None if run["root"] else "x"
         db.execute(
-            f"INSERT INTO runs VALUES({', '.join('?' * 18)})",
-            (number, run["id"], number, parent, run["folder"], "function", *columns, *more, None),
+            f"INSERT INTO runs VALUES({', '.join('?' * 19)})",
+            (number, run["id"], number, parent, run["folder"], "function", *columns, *more, None, 0),
         )
         for name, value in run["facts"].items():
             if name not in names:

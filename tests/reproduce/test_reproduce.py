@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from reprokit import reproduce as reproduce_module
 from reprokit.catalog import find, scan
+from reprokit.errors import ReproduceError
 from tests.conftest import SOURCE, git
 
 MODULE = """
@@ -490,6 +492,74 @@ def until(holds):
             return False
         time.sleep(0.02)
     return True
+
+
+def test_a_command_that_deletes_files_does_so_in_the_fresh_folder_and_what_it_wrote_elsewhere_is_listed(lab, tmp_path):
+    outside = lab.root.parent / "outside.log"
+    (lab.root / "precious.txt").write_text("1")
+    (lab.root / "tool.py").write_text(
+        "import os, sys\nos.remove('precious.txt')\n"
+        f"open({str(outside)!r}, 'a').write('x')\nopen(sys.argv[1], 'w').write('made')\n"
+    )
+    lab.commit_all()
+    command = ["monitor", "--files", "auto", "--artifact", "m.txt", "--", sys.executable, "tool.py", "m.txt"]
+    done = lab.reprokit(*command)
+    assert done.returncode == 0, done.stderr
+    git(lab.root, "checkout", "--", "precious.txt")
+    scratch = lab.root.parent / "tmp"  # what lies in the system's folder for temporary files is left out
+    scratch.mkdir()
+    found, document = verdicts(lab, "@", env={"TMPDIR": str(scratch)})
+    assert found["m.txt"] == "identical"
+    assert (lab.root / "precious.txt").exists()
+    assert outside.read_text() == "xx"
+    assert any("wrote outside its folder" in note and "outside.log" in note for note in document["notes"])
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_is_told_in_one_line_and_harms_nothing(lab, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    (lab.root / "large.bin").write_bytes(random.Random(1).randbytes(3_000_000))
+    lab.commit_all()
+    path = draw(lab)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("no mounting here")
+    try:
+        done = reproduce(lab, path.name, env={"TMPDIR": str(small)})
+        assert done.returncode == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "space" in done.stderr
+        assert os.listdir(small) == []
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+    assert len(scan.runs(lab.vault)) == 1
+    assert verdicts(lab, path.name)[0]["fig.txt"] == "identical"
+
+
+def test_a_run_repeats_the_same_way_twice_and_a_repetition_leads_to_its_original(lab):
+    path = draw(lab)
+    first = verdicts(lab, path.name)[1]
+    second = verdicts(lab, first["new_run_id"][:12])[1]
+    assert second["run_id"] == first["run_id"]
+    assert lab.reprokit("whence", path.name, "--json").returncode == 0
+    assert json.loads(lab.reprokit("whence", path.name, "--json").stdout)["run"] == first["run_id"]
+    assert lab.reprokit("verify").returncode == 0
+    listed = json.loads(
+        lab.reprokit("runs", "--where", "has reproduced", "--columns", "id,reproduced", "--json").stdout
+    )
+    assert [(one["id"], len(one["reproduced"])) for one in listed] == [(first["run_id"], 2)]
+
+
+def test_from_python(lab):
+    path = draw(lab)
+    result = reproduce_module.run(path.name)
+    assert result.reproduced
+    assert {one.name: one.outcome for one in result.verdicts}["fig.txt"] == "identical"
+    assert "REPRODUCED" in result._repr_html_()
+    with pytest.raises(ReproduceError, match="is not there"):
+        reproduce_module.run(path.name, given={"data.csv": "/nowhere"})
 
 
 def test_wrong_input_is_one_line(lab):

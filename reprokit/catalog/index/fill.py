@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _RUN = (
     'INSERT INTO runs(id, run_id, root, parent_id, folder, kind, function, what, status, started, duration, "commit", '
-    "config_hash, host, user, python, children, reproduction_of) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "config_hash, host, user, python, children, reproduction_of, repeats) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _ARTIFACT = "INSERT INTO artifacts VALUES(?,?,?,?,?,?,?,?,?)"
 _FACT = "INSERT OR REPLACE INTO facts VALUES(?,?,?,?)"
@@ -45,8 +45,9 @@ class Filler:
         """Add the rows of a folder that the index holds nothing of."""
         folder = found.folder
         root = self._next
+        repeats = any(row.reproduction_of for row in found.rows[:1])
         for row in found.rows:
-            self._add_row(row, folder, root)
+            self._add_row(row, folder, root, repeats)
         if found.problems:
             self._put("INSERT INTO problems VALUES(?,?)", [(folder, problem) for problem in found.problems])
         if found.process is not None:
@@ -65,7 +66,7 @@ class Filler:
         self._waiting.clear()
         self._count = 0
 
-    def _add_row(self, row: Row, folder: str, root: int) -> None:
+    def _add_row(self, row: Row, folder: str, root: int, repeats: bool) -> None:
         run, self._next = self._next, self._next + 1
         self._put(
             _RUN,
@@ -73,7 +74,7 @@ class Filler:
                 (
                     run, row.run_id, root, row.parent_id, folder, row.kind, row.function, row.what, row.status,
                     row.started, row.duration, row.commit, row.config_hash, row.host, row.user, row.python, row.children,
-                    row.reproduction_of,
+                    row.reproduction_of, repeats,
                 )
             ],
         )  # fmt: skip

@@ -21,7 +21,8 @@ CREATE TABLE runs(
   config_hash TEXT,
   host TEXT, user TEXT, python TEXT,
   children INTEGER NOT NULL DEFAULT 0,
-  reproduction_of TEXT);        -- id of the run that this one repeats
+  reproduction_of TEXT,         -- id of the run that this one repeats
+  repeats INTEGER NOT NULL);    -- whether it belongs to such a repetition
 CREATE TABLE names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE facts(             -- "config.lr", "value.rmse", "arg.window", "series.loss" (its last value)
   run INTEGER NOT NULL,

@@ -149,7 +149,7 @@ class _Tracer:
             return rows[0], True
         query = (
             "SELECT run FROM artifacts JOIN runs ON runs.id = run WHERE name = ? AND path = ? AND role = 'generated' "
-            "AND started <= ? AND reproduction_of IS NULL ORDER BY started DESC LIMIT 1"
+            "AND started <= ? AND NOT repeats ORDER BY started DESC LIMIT 1"
         )
         for path in file.paths:
             name = path.rstrip("/").rpartition("/")[2]
@@ -162,7 +162,7 @@ class _Tracer:
             return []
         query = (
             "SELECT run, path FROM artifacts JOIN runs ON runs.id = run "  # noqa: S608 - order is ours
-            f"WHERE digest = ? AND role = ? AND started <= ? AND reproduction_of IS NULL ORDER BY {order} "
+            f"WHERE digest = ? AND role = ? AND started <= ? AND NOT repeats ORDER BY {order} "
             f"LIMIT {_WIDEST + 1}"
         )
         rows = self._db.execute(query, (columns.packed(file.digest), role, _LATEST if before is None else before))
