@@ -14,16 +14,14 @@ from reprokit.reproduce.environment.differences import differences
 from reprokit.reproduce.environment.variables import unset, variables
 from tests.reproduce.recorded import has_python, record, run
 
-HERE = environment.packages()
-
 
 def test_the_same_environment_has_no_differences():
-    found = differences(record(*HERE))
+    found = differences(record(*environment.packages()))
     assert (found.same, found.lines) == (True, [])
 
 
 def test_differences_are_told_python_first_then_what_the_code_names():
-    packages = [one for one in HERE if one.name not in ("click", "wrapt", "rich")]
+    packages = [one for one in environment.packages() if one.name not in ("click", "wrapt", "rich")]
     packages += [
         Package(name="click", version="1.0"),
         Package(name="Wrapt", version="0.1"),
@@ -31,7 +29,7 @@ def test_differences_are_told_python_first_then_what_the_code_names():
     ]
     closure = ClosureInfo(function="m:f", digest="sha256:0", parts={}, packages={"wrapt": "0.1"})
     found = differences(record(*packages, version="3.9.1", closure=closure))
-    version = {one.name: one.version for one in HERE}
+    version = {one.name: one.version for one in environment.packages()}
     assert found.lines == [
         f"Python 3.9.1 -> {host.platform_info().python.version}",
         f"Wrapt 0.1 -> {version['wrapt']}",
@@ -44,7 +42,7 @@ def test_differences_are_told_python_first_then_what_the_code_names():
 def test_another_spelling_of_a_name_or_version_is_no_difference():
     spelt = [
         Package(name=one.name.upper().replace("-", "_"), version=f"{one.version}.0") if one.name == "click" else one
-        for one in HERE
+        for one in environment.packages()
     ]
     assert differences(record(*spelt)).same
 
