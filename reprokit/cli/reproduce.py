@@ -64,14 +64,20 @@ def command(
             screen.print_json(_plan_document(plan))
         click.get_current_context().exit(1 if plan.blocking else 0)
     _ask_first(plan, yes)
-    result = repeat.repeat(
-        plan,
-        found,
-        repeat.Options(
-            rebuild=env == "rebuild", wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort, rtol=rtol, atol=atol,
-            keep=Path(into) if into else None, show_output=show_output, in_process=in_process, report=Path(report) if report else None,
-        ),
-    )  # fmt: skip
+    options = repeat.Options(
+        rebuild=env == "rebuild",
+        wheels=Path(wheels) if wheels else None,
+        offline=offline,
+        best_effort=best_effort,
+        rtol=rtol,
+        atol=atol,
+        keep=Path(into) if into else None,
+        show_output=show_output,
+        in_process=in_process,
+        report=Path(report) if report else None,
+    )
+    with screen.waiting("running" if show_output or plan.call is None else f"running {plan.call.words()}"):
+        result = repeat.repeat(plan, found, options)
     if as_json:
         screen.print_json(result.summary())
     else:
