@@ -25,6 +25,7 @@ MOST_IN_ALL = 10_000  # of one argument, all levels together: containers that sh
 MOST_TEXT = 200_000  # characters of one argument
 _DEEPEST = 20
 _SHOWN = 200  # characters of a repr
+_DIGESTED = 1 << 20  # bytes of an array whose digest costs nothing that anyone notices
 _SAFE = 2**53 - 1
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ENDS = " \t\r\n\"'`,;(){}[]<>"  # of a word
@@ -37,6 +38,13 @@ _TEXTUAL = (
     range,
 )
 _TEXTUAL_NAMES = frozenset(("decimal.Decimal", "fractions.Fraction", "uuid.UUID"))  # their modules need not be loaded
+
+
+def result(value: Any) -> Any:
+    """Give what JSON can hold of a result: NumPy's numbers are numbers there, and small arrays have a digest."""
+    if type(value) in (bool, int, float, str):
+        return describe(value)[0]
+    return _describe_whole(value, _Budget(results=True))[0]
 
 
 def describe(value: Any) -> tuple[Any, bool]:
@@ -52,10 +60,14 @@ def describe(value: Any) -> tuple[Any, bool]:
         return _text(value)
     if kind is float and math.isfinite(value):
         return value, True
+    return _describe_whole(value, _Budget())
+
+
+def _describe_whole(value: Any, budget: _Budget) -> tuple[Any, bool]:
     try:
-        return _describe(value, 0, _Budget())
+        return _describe(value, 0, budget)
     except Exception:  # noqa: BLE001 - the object's own methods may do anything
-        return _tagged(_name(kind)), False
+        return _tagged(_name(type(value))), False
 
 
 class _Budget(msgspec.Struct):
@@ -64,6 +76,7 @@ class _Budget(msgspec.Struct):
     items: int = MOST_IN_ALL
     text: int = MOST_TEXT
     inside: set[int] = set()
+    results: bool = False
 
 
 def _describe(value: Any, depth: int, budget: _Budget) -> tuple[Any, bool]:
@@ -87,6 +100,8 @@ def _describe(value: Any, depth: int, budget: _Budget) -> tuple[Any, bool]:
         finally:
             inside.discard(id(value))
     try:
+        if budget.results and kind.__module__ == "numpy":
+            return _numpy_result(value, kind), False
         return _other(value, kind), False
     except Exception:  # noqa: BLE001 - one odd item costs no more than its own description
         return _tagged(_name(kind)), False
@@ -172,6 +187,16 @@ def _array(value: Any) -> dict[str, Any]:
         if not facts["shape"] and hasattr(value, "item") and "device" not in facts:  # else it would wait for the device
             facts["text"] = clean(_cut(_ADDRESS.sub("", str(value.item()))))
     return facts
+
+
+def _numpy_result(value: Any, kind: type) -> Any:
+    """A scalar, or an array without dimensions, is the number that it holds; a small array has a digest of its bytes."""
+    if getattr(value, "shape", None) == () and type(number := value.item()) in (bool, int, float, str):
+        return describe(number)[0]
+    found = _other(value, kind)
+    if kind.__name__ == "ndarray" and not value.dtype.hasobject and value.nbytes <= _DIGESTED:
+        found["digest"] = digests.of_bytes(value.tobytes())
+    return found
 
 
 # Their repr may print megabytes or start a computation; shape and dtype say what matters.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reprokit import settings
 from reprokit.catalog.index import ask
+from reprokit.errors import VaultError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +31,11 @@ class Vault:
     path
         The vault's folder; by default that of the project that the working folder belongs to.
 
+    Raises
+    ------
+    VaultError
+        When there is no such folder.
+
     Examples
     --------
     >>> vault = Vault("vault")
@@ -38,6 +44,8 @@ class Vault:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(os.path.abspath(path)) if path is not None else settings.current().vault
+        if path is not None and not self.path.is_dir():
+            raise VaultError(str(self.path), "there is no vault; give the folder that holds vault.json")
 
     def __repr__(self) -> str:
         return f"Vault({str(self.path)!r})"
@@ -55,6 +63,7 @@ class Vault:
         sort: str | None = None,
         limit: int | None = None,
         children: bool = False,
+        repetitions: bool = False,
     ) -> RunList:
         """List runs, the newest first.
 
@@ -72,6 +81,8 @@ class Vault:
             At most so many.
         children
             Whether child runs are listed too.
+        repetitions
+            Whether runs that `reprokit.reproduce` made are listed too.
 
         Raises
         ------
@@ -94,6 +105,7 @@ class Vault:
                 sort=sort,
                 limit=limit,
                 children=children,
+                repetitions=repetitions,
             ),
         )
 

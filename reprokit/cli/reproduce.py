@@ -28,16 +28,17 @@ _OUTCOMES = {"identical": "green", "within tolerance": "green", "differs": "red"
 @click.option("--env", "env", type=click.Choice(["current", "rebuild"]), default="current", show_default=True)
 @click.option("--wheels", type=click.Path(exists=True, file_okay=False), help="Folder of wheels to build it from.")
 @click.option("--offline", is_flag=True, help="Build it without network.")
+@click.option("--whole", is_flag=True, help="Start the process as it was, even where a function could be called alone.")
 @click.option("--in-process", is_flag=True, help="Call a function here, its code imported apart.")
-@click.option("--rtol", type=float, help="Relative tolerance of numbers.")
-@click.option("--atol", type=float, help="Absolute tolerance of numbers.")
+@click.option("--rtol", type=click.FloatRange(min=0), help="Relative tolerance of numbers.")
+@click.option("--atol", type=click.FloatRange(min=0), help="Absolute tolerance of numbers.")
 @click.option("--into", type=click.Path(file_okay=False), help="Restore into this new folder, and leave it there.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write a page with all outputs side by side.")
 @click.option("--show-output", is_flag=True, help="Let what the run prints appear.")
 @click.option("--yes", is_flag=True, help="Don't ask before running what another user's vault holds.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
 def command(
-    wanted: str, only_plan: bool, best_effort: bool, given: tuple[str, ...], env: str, in_process: bool, wheels: str | None, offline: bool,
+    wanted: str, only_plan: bool, best_effort: bool, given: tuple[str, ...], env: str, in_process: bool, whole: bool, wheels: str | None, offline: bool,
     rtol: float | None, atol: float | None, into: str | None, report: str | None, show_output: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a recorded run again in a folder of its own, and say whether it came out the same.
@@ -50,18 +51,25 @@ def command(
     from reprokit.reproduce import plan as plans
     from reprokit.reproduce import repeat
 
+    if report is not None and not Path(report).absolute().parent.is_dir():
+        raise click.UsageError(f"--report {report}: there is no such folder")
     found = settings.current()
     inputs = repeat.given_inputs(dict(_named(one) for one in given))
 
     def question(index: Index) -> Plan:
-        return plans.make(index, find.one(index, wanted), given=inputs, rebuild=env == "rebuild")
+        return plans.make(index, find.one(index, wanted), given=inputs, rebuild=env == "rebuild", whole=whole)
 
     plan = ask(found.vault, question, screen.progress("reading runs"))
+    blocked = bool(plan.blocking) and not best_effort
     if not as_json:
-        _print_plan(plan)
-    if only_plan:
-        if as_json:
-            screen.print_json(_plan_document(plan))
+        _print_plan(plan, best_effort=best_effort)
+    elif only_plan or blocked:
+        screen.print_json(_plan_document(plan))
+    if only_plan or blocked:
+        if blocked:
+            click.echo(
+                f"reprokit: run {plan.run.run_id[:8]} can't be repeated as it was; --best-effort goes on", err=True
+            )
         click.get_current_context().exit(1 if plan.blocking else 0)
     _ask_first(plan, yes)
     options = repeat.Options(
@@ -104,7 +112,7 @@ def _plan_document(plan: Plan) -> dict[str, object]:
     }
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, *, best_effort: bool) -> None:
     table = screen.facts()
     for line in plan.lines:
         remedy = f"  ({line.remedy})" if line.remedy else ""
@@ -112,7 +120,7 @@ def _print_plan(plan: Plan) -> None:
     if plan.call is not None:
         screen.row(table, "run", plan.call.words())
     for why in plan.blocking:
-        screen.row(table, "blocked", why, "red")
+        screen.row(table, "lacking" if best_effort else "blocked", why, "yellow" if best_effort else "red")
     for note in plan.notes:
         screen.row(table, "note", note)
     screen.console().print(table)
@@ -140,4 +148,6 @@ def _print_result(result: Reproduction, told: list[str]) -> None:
             screen.row(table, "note", note)
     console = screen.console()
     console.print(table)
+    for line in result.printed:
+        click.echo(screen.plain(line), err=True)
     console.print(result.verdict, style="bold green" if result.reproduced else "bold red")

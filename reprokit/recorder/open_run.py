@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprokit.capture import arguments, files
+from reprokit.capture import describe, files
 from reprokit.capture.opened.hook import leave_to, quietly
 from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
@@ -157,8 +157,7 @@ class OpenRun:
 
     def describe(self, context: Context, name: str, value: Any) -> Any:
         """See `Context.record`."""
-        plain, _ = arguments.describe(value)
-        return self.trunk.project.redactor.value(name, plain)[0]
+        return self.trunk.project.redactor.value(name, describe.result(value))[0]
 
     def keep_args(self, prefix: str) -> str | None:
         """Archive the arguments, when the decorator asks for it; give the archive's name in the run's folder."""

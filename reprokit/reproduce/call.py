@@ -66,11 +66,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(["python", *self.flags, shown, *self.argv])
 
 
-def call_of(facts: Facts) -> tuple[Call | None, list[str]]:
+def call_of(facts: Facts, *, whole: bool = False) -> tuple[Call | None, list[str]]:
     """Find out how to start a run; give it, or None, and what stands in the way.
 
     A function of a module, and every child run, is called alone, with the recorded arguments.  Where those were not kept,
-    and for blocks and what scripts define, the process is started as it was.
+    and for blocks and what scripts define, the process is started as it was; with `whole` always.
     """
     record, pre = facts.call, facts.run.root.pre
     if record is None:
@@ -78,7 +78,7 @@ def call_of(facts: Facts) -> tuple[Call | None, list[str]]:
     if pre.kind == "command" and not facts.child:
         return _command(facts), []
     started, why = _started(pre.argv, pre.root_directory)
-    alone, lacking = _alone(facts)
+    alone, lacking = (None, ["only the process as a whole was asked for"]) if whole else _alone(facts)
     in_script = alone is not None and alone.file is not None and not os.path.isabs(alone.file)
     if alone is not None and not lacking and (facts.child or not in_script or started is None):
         return alone, []

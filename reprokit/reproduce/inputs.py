@@ -17,14 +17,14 @@ from reprokit.vault.journal import lines_of
 from reprokit.vault.layout import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reprokit.catalog.index import Index
     from reprokit.catalog.run import Run
     from reprokit.model.records import ArtifactRecord
     from reprokit.reproduce.result import State
 
-_GOOD = ("same", "kept", "moved", "given")
+_GOOD = ("same", "in the code", "kept", "moved", "given")
 _MOST = 50  # places that are looked at for one content
 
 
@@ -38,7 +38,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     found : Path or None
         Where this content lies now.
     how : str
-        ``same``, ``kept``, ``moved``, ``given``, ``changed``; empty when it is nowhere.
+        ``same``, ``in the code``, ``kept``, ``moved``, ``given``; empty when it is nowhere.
+    made_by : str
+        Id of a run that made it, when it is nowhere to be found.
     needed : bool
         Whether the run can't be repeated without.
     """
@@ -49,42 +51,60 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     found: Path | None = None
     how: str = ""
     needed: bool = True
+    made_by: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether the run can't be repeated because of it."""
+        return self.needed and not self.how
+
+    def remedy(self) -> str:
+        """Say how to get it."""
+        again = f", or make it again: reprokit reproduce {self.made_by[:8]} --into FOLDER" if self.made_by else ""
+        return f"--input {self.path}=PATH{again}"
 
     def line(self) -> Line:
         """Say what is done about it."""
         said = {
             "same": "same digest",
+            "in the code": "as it was, among the code",
             "kept": "its path holds something else now; taken from the vault's blobs",
             "moved": f"found by its digest at {self.found}",
             "given": f"given: {self.found}",
             "given, other": f"given: {self.found}; another content than recorded",
         }.get(self.how, "is nowhere to be found with this content")
-        state: State = "good" if self.how in _GOOD else "other" if self.found else "missing"
-        remedy = "" if self.found else f"--input {self.path}=PATH"
+        state: State = "good" if self.how in _GOOD else "other" if self.how else "missing"
+        remedy = "" if self.how else self.remedy()
         return Line(label="input", what=self.path, said=said, state=state, remedy=remedy)
 
 
-def find(index: Index, run: Run | Child, project: Path, given: Mapping[str, Path], *, whole: bool) -> list[Input]:
-    """Find the inputs of a run and of its child runs.
+def find(
+    index: Index,
+    run: Run | Child,
+    project: Path,
+    given: Mapping[str, Path],
+    *,
+    whole: bool,
+    in_code: Callable[[str, str], bool],
+) -> list[Input]:
+    """Find the inputs of what is going to run.
 
     Parameters
     ----------
     given
         By path or by the name at its end.
     whole
-        Whether the whole process is repeated: then what its earlier runs made is made again.
+        Whether the whole process is repeated: then all its runs need theirs, and make what later ones read.
+    in_code
+        Tells whether a path of the restored code has the content with a digest.
     """
-    family: list[Run | Child] = [run]
-    if not isinstance(run, Child):
-        family += run.children
+    family = family_of(run, whole=whole)
     made = {record.path for one in family for record in one.artifacts if record.role == "generated"}
-    if whole:
-        made |= _made_before(run)
     found: dict[str, Input] = {}
     for one in family:
         for record in one.artifacts:
             if record.role == "used" and record.path not in made and record.path not in found:
-                found[record.path] = _look(index, record, project, given)
+                found[record.path] = _look(index, record, project, given, in_code)
     begin = getattr(run, "begin", None)
     context = run.root.context
     snapshot = (begin.snapshot if begin else None) or (context.snapshot if context else None)
@@ -98,7 +118,24 @@ def find(index: Index, run: Run | Child, project: Path, given: Mapping[str, Path
     return list(found.values())
 
 
-def _look(index: Index, record: ArtifactRecord, project: Path, given: Mapping[str, Path]) -> Input:
+def family_of(run: Run | Child, *, whole: bool) -> list[Run | Child]:
+    """Give the runs that are going to be repeated: a run with its child runs, or all of its process."""
+    if isinstance(run, Child):
+        return [run]
+    roots = same_process(run) if whole else [run]
+    family: list[Run | Child] = []
+    for root in roots:
+        family += [root, *root.children]
+    return family
+
+
+def _look(
+    index: Index,
+    record: ArtifactRecord,
+    project: Path,
+    given: Mapping[str, Path],
+    in_code: Callable[[str, str], bool],
+) -> Input:
     wanted = Input(path=record.path, digest=record.digest, size=record.size)
     told = given.get(record.path) or given.get(os.path.basename(record.path))
     if told is not None:
@@ -106,9 +143,17 @@ def _look(index: Index, record: ArtifactRecord, project: Path, given: Mapping[st
         return msgspec.structs.replace(wanted, found=told, how="given" if same else "given, other")
     if record.digest is None:
         return wanted
+    if in_code(record.path, record.digest):
+        return msgspec.structs.replace(wanted, how="in the code")
     for how, place in _places(index, record, project):
         if _same(place, record.digest):
             return msgspec.structs.replace(wanted, found=place, how=how)
+    query = (
+        "SELECT run_id FROM artifacts JOIN runs ON runs.id = run WHERE digest = ? AND role = 'generated' "
+        "ORDER BY repeats, started DESC LIMIT 1"
+    )
+    for (made_by,) in index.db.execute(query, (columns.packed(record.digest),)):
+        return msgspec.structs.replace(wanted, made_by=made_by)
     return wanted
 
 
@@ -130,17 +175,6 @@ def _same(path: Path, digest: str) -> bool:
         return files.digest_path(str(path))[0] == digest
     except OSError:
         return False
-
-
-def _made_before(run: Run | Child) -> set[str]:
-    """Name what earlier runs of the same process made."""
-    made: set[str] = set()
-    for other in same_process(run.root):
-        if other.started <= run.root.started:
-            family: list[Run | Child] = [other, *other.children]
-            for one in family:
-                made |= {record.path for record in one.artifacts if record.role == "generated"}
-    return made
 
 
 def same_process(run: Run) -> list[Run]:

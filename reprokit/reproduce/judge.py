@@ -48,10 +48,11 @@ def judge(
         run_id=plan.run.run_id, what=plan.run.what, lines=plan.lines, notes=plan.notes, recorded_took=plan.run.duration
     )
     if new is None:
-        tail = "\n".join(ended.printed.splitlines()[-_TAIL:])
-        said = f"it ended with {ended.code} before the run began{':' if tail else ''}\n{tail}".strip()
+        tail = ended.printed.splitlines()[-_TAIL:]
+        last = f": {tail[-1].strip()}" if tail else ""
+        said = f"it ended with {ended.code} before the run began{last}"
         verdict = Verdict(name="run", outcome="missing", said=said, kind="value")
-        return msgspec.structs.replace(told, verdicts=[verdict])
+        return msgspec.structs.replace(told, verdicts=[verdict], printed=tail)
     comparison = outputs.Comparison(index, plan.project, fresh, settings, rtol, atol)
     comparison.runs(plan.run, new)
     verdicts = comparison.verdicts or [
@@ -62,7 +63,7 @@ def judge(
             kind="value",
         )
     ]
-    notes = list(plan.notes)
+    notes = [*plan.notes, *comparison.notes]
     wrote = outputs.outside(new, fresh)
     if wrote:
         notes = [*notes, f"it wrote outside its folder: {', '.join(wrote[:5])}{' ...' if len(wrote) > 5 else ''}"]

@@ -38,12 +38,14 @@ class Comparison:
         self._recorded = ""
         self._settings, self._rtol, self._atol = settings, rtol, atol
         self.verdicts: list[Verdict] = []
+        self.notes: list[str] = []  # what could not be compared, and why
         self.files: Files = {}
 
     def runs(self, old: Run | Child, new: Run | Child) -> None:
         """Compare everything that the records and the disk tell."""
         self._recorded = old.root.pre.root_directory
         self._ending(old, new)
+        self._configuration(old, new)
         self._artifacts(old, new)
         before, after = _end(old), _end(new)
         self._values(old.values, new.values, "value")
@@ -74,10 +76,19 @@ class Comparison:
         if codes != [None, None] and raised is None and raises is None:
             self.verdicts.append(compare.values("exit code", codes[0], codes[1], self._tolerance("exit code")))
 
+    def _configuration(self, old: Run | Child, new: Run | Child) -> None:
+        """Say when the run had another configuration: what a script sets before is not there when a function is alone."""
+        if old.config_hash == new.config_hash or isinstance(old, Child) != isinstance(new, Child):
+            return
+        found = compare.values("config", old.config, new.config, compare.Tolerance())
+        said = f"{found.said or 'another one'}; --whole runs what the script had done before"
+        self.verdicts.append(Verdict(name="config", outcome="differs", said=said, kind="value"))
+
     # --- files -----------------------------------------------------------------------------------------------------
 
     def _artifacts(self, old: Run | Child, new: Run | Child) -> None:
         then, now = _generated(old, seen=True), _generated(new, seen=True)
+        now = _renamed(then, now)
         named = {path for path, record in now.items() if not record.seen}
         for path in sorted(then.keys() | (now.keys() & (named | then.keys()))):
             record = then.get(path) or now[path]
@@ -85,7 +96,7 @@ class Comparison:
             if name in self.files:
                 name = path
             before = self._then(then[path]) if path in then else None
-            after = self._fresh / path if path in now else None
+            after = self._fresh / now[path].path if path in now else None
             self.files[name] = before, after
             digest = then[path].digest if path in then else None
             self.verdicts.append(compare.files(name, before, after, self._tolerance(name), digest=digest))
@@ -123,8 +134,10 @@ class Comparison:
                 self.verdicts.append(Verdict(name=told, outcome="missing", said="was not recorded", kind="value"))
             elif name not in then:
                 self.verdicts.append(Verdict(name=told, outcome="extra", said="was not recorded before", kind="value"))
-            else:
+            elif _is_told(then[name]) and _is_told(now[name]):
                 self.verdicts.append(compare.values(told, then[name], now[name], self._tolerance(told)))
+            else:
+                self.notes.append(f"{told} was not kept whole, so it is not compared; record numbers or small arrays")
 
     def _returned(
         self, old: Run | Child, new: Run | Child, before: PostRunInfo | StepRecord, after: PostRunInfo | StepRecord
@@ -133,8 +146,31 @@ class Comparison:
         if before.return_archive and after.return_archive:
             one, other = old.folder / before.return_archive, new.folder / after.return_archive
             self.verdicts.append(compare.files(name, one, other, self._tolerance(name)))
+        elif not (_is_told(before.return_value) and _is_told(after.return_value)):
+            self.notes.append("the return value was not kept whole, so it is not compared")
         elif before.return_value is not None or after.return_value is not None:
             self.verdicts.append(compare.values(name, before.return_value, after.return_value, self._tolerance(name)))
+
+
+def _is_told(value: Any) -> bool:
+    """Tell whether a record holds a value, or at least a digest of it, and not only what kind of thing it was."""
+    if isinstance(value, dict):
+        if "$type" in value:
+            return any(fact in value for fact in ("text", "digest", "value", "items")) and all(
+                _is_told(value[fact]) for fact in ("value", "items") if fact in value
+            )
+        return all(_is_told(one) for one in value.values())
+    return not isinstance(value, list) or all(_is_told(one) for one in value)
+
+
+def _renamed(then: dict[str, ArtifactRecord], now: dict[str, ArtifactRecord]) -> dict[str, ArtifactRecord]:
+    """Pair outputs that were asked for by one name when their tags differ."""
+    asked = {record.requested: path for path, record in then.items() if record.requested and path not in now}
+    found = {}
+    for path, record in now.items():
+        other = asked.get(record.requested) if path not in then and record.requested else None
+        found[other or path] = record
+    return found
 
 
 def _end(run: Run | Child) -> PostRunInfo | StepRecord | None:

@@ -13,6 +13,7 @@ from reprokit.errors import GitError, ReprokitError
 from reprokit.model import naming
 from reprokit.reproduce import call as calls
 from reprokit.reproduce import inputs as search
+from reprokit.reproduce.code import Code, Source
 from reprokit.reproduce.result import Line
 from reprokit.vault.layout import Vault
 
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
     from reprokit.reproduce.call import Call
     from reprokit.reproduce.environment.differences import Differences
     from reprokit.reproduce.inputs import Input
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the code comes from: a kept tree, or a commit with a patch."""
-
-    tree: str | None = None  # "sha256:<hex>"
-    commit: str | None = None
-    patch: Path | None = None
-    root: Path | None = None  # in the repository that has the commit
 
 
 @dataclass(frozen=True)
@@ -56,12 +47,20 @@ class Plan:
     source: Source | None
     inputs: list[Input]
     differences: Differences | None
+    together: bool  # all root runs of the recorded process are repeated
     lines: list[Line] = field(default_factory=list)
     blocking: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = None, rebuild: bool = False) -> Plan:
+def make(
+    index: Index,
+    run: Run | Child,
+    *,
+    given: Mapping[str, Path] | None = None,
+    rebuild: bool = False,
+    whole: bool = False,
+) -> Plan:
     """Find out how a run can be repeated.
 
     Parameters
@@ -74,6 +73,8 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
         Inputs by path or name, where the user says they lie.
     rebuild
         Whether the recorded environment is going to be built.
+    whole
+        Whether the process is started as it was, even where a function could be called alone.
 
     Raises
     ------
@@ -86,10 +87,10 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
     notes: list[str] = []
     run = _original(index, run, notes)
     facts = facts_of.of(run, vault)
-    call, lacking = calls.call_of(facts)
+    call, lacking = calls.call_of(facts, whole=whole)
     if call is None and run is not run.root:
         around = facts_of.of(run.root, vault)
-        call, more = calls.call_of(around)
+        call, more = calls.call_of(around, whole=whole)
         if call is not None:
             notes.append(f"{'; '.join(lacking)}; so {run.root.what}, the run around {run.what}, is repeated as a whole")
             run, facts, lacking = run.root, around, more
@@ -102,15 +103,23 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
     _variables(facts, lines, blocking)
     lines += [Line(label="call", what=run.what, said=one, state="missing") for one in lacking]
     blocking += lacking
-    if call is not None and call.mode == "script" and source is not None and not _has(source, call.target, vault):
+    if call is not None and call.mode == "script" and source is not None and not Code(source, vault).has(call.target):
         said = "is not in the code that was kept; git ignores it, or it lies outside the project"
         lines.append(Line(label="script", what=call.target, said=said, state="missing"))
         blocking.append(f"{call.target} {said}")
-    inputs = search.find(index, run, project, given or {}, whole=call is not None and call.mode != "function")
+    together = call is not None and call.mode in ("script", "module", "code")
+    code = Code(source, vault) if source is not None else None
+    in_code = code.holds if code is not None else _nowhere
+    inputs = search.find(index, run, project, given or {}, whole=together, in_code=in_code)
     for wanted in inputs:
         lines.append(wanted.line())
-        if wanted.found is None and wanted.needed:
-            blocking.append(f"input {wanted.path} is missing: give it with --input {wanted.path}=PATH")
+        if wanted.missing:
+            blocking.append(f"input {wanted.path} is missing: {wanted.remedy()}")
+    unknown = [
+        name for name in given or {} if not any(one.path == name or one.path.endswith(f"/{name}") for one in inputs)
+    ]
+    if unknown:
+        blocking.append(f"it has no input {', '.join(unknown)}; --plan lists those that it has")
     states = sorted(run.root.pre.random_state) if run is run.root else []
     if states:
         lines.append(
@@ -120,8 +129,12 @@ def make(index: Index, run: Run | Child, *, given: Mapping[str, Path] | None = N
         notes.append(f"the recorded run was {run.status}, so there is little to compare with")
     return Plan(
         run=run, facts=facts, vault=vault, project=project, call=call, source=source, inputs=inputs,
-        differences=differences, lines=lines, blocking=blocking, notes=notes,
+        differences=differences, together=together, lines=lines, blocking=blocking, notes=notes,
     )  # fmt: skip
+
+
+def _nowhere(path: str, digest: str) -> bool:
+    return False
 
 
 def _original(index: Index, run: Run | Child, notes: list[str]) -> Run | Child:
@@ -167,31 +180,6 @@ def _source(facts: Facts, project: Path, lines: list[Line], blocking: list[str])
     lines.append(Line(label="code", what=said, said=told, state="missing", remedy="record with @rk.snapshot_code"))
     blocking.append(f"its code is not at hand: {told}")
     return None
-
-
-def _has(source: Source, path: str, vault: Path) -> bool:
-    """Tell whether the kept code has a file; that a patch adds it counts only when the commit can be asked."""
-    from reprokit import git
-
-    wanted = os.path.normpath(path).replace(os.sep, "/")
-    if source.tree is not None:
-        return any(one.path == wanted for one in TreeStore(Vault(vault).code).files(source.tree))
-    if source.patch is not None and f"b/{wanted}".encode() in source.patch.read_bytes():
-        return True
-    assert source.root is not None
-    try:
-        git.run(source.root, "cat-file", "-e", f"{source.commit}:{_prefixed(source.root, wanted)}")
-    except GitError:
-        return False
-    return True
-
-
-def _prefixed(root: Path, path: str) -> str:
-    from reprokit import git
-
-    place = git.locate(root)
-    below = os.path.relpath(root, place.top).replace(os.sep, "/") if place is not None else "."
-    return path if below == "." else f"{below}/{path}"
 
 
 def _commit(facts: Facts, own: GitInfo | None, project: Path) -> tuple[Source | None, str]:

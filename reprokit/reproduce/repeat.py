@@ -20,6 +20,7 @@ from reprokit.reproduce.judge import Ended, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reprokit.catalog.run import Child, Run
     from reprokit.reproduce.plan import Plan
     from reprokit.reproduce.result import Reproduction
     from reprokit.settings import Settings
@@ -63,7 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
-    wanted: str,
+    wanted: str | Run | Child,
     *,
     vault: str | os.PathLike[str] | None = None,
     given: Mapping[str, str] | None = None,
@@ -75,13 +76,14 @@ def run(
     atol: float | None = None,
     into: str | os.PathLike[str] | None = None,
     in_process: bool = False,
+    whole: bool = False,
 ) -> Reproduction:
     """Run a recorded run again in a folder of its own, and compare.
 
     Parameters
     ----------
     wanted
-        A run: the beginning of its id, a tag, ``@``, or a file that it made.
+        A run, or the beginning of its id, a tag, ``@``, or a file that it made.
     vault
         By default that of the project that the working folder belongs to.
     given
@@ -98,6 +100,8 @@ def run(
         A new folder to restore into, which stays.
     in_process
         Whether a function is called in this process, its code imported apart.
+    whole
+        Whether the process is started as it was, even where a function could be called alone.
 
     Raises
     ------
@@ -111,7 +115,8 @@ def run(
     place = Path(os.path.abspath(vault)) if vault is not None else found.vault
     named = given_inputs(given or {})
     rebuild = env == "rebuild"
-    made = ask(place, lambda index: plans.make(index, find.one(index, wanted), given=named, rebuild=rebuild))
+    told = wanted if isinstance(wanted, str) else wanted.run_id
+    made = ask(place, lambda index: plans.make(index, find.one(index, told), given=named, rebuild=rebuild, whole=whole))
     options = Options(
         rebuild=rebuild, wheels=Path(wheels) if wheels else None, offline=offline, best_effort=best_effort, rtol=rtol,
         atol=atol, keep=Path(into) if into else None, in_process=in_process,

@@ -14,12 +14,14 @@ from reprokit import process
 from reprokit.code import commit
 from reprokit.code.tree import TreeStore
 from reprokit.errors import ReproduceError
+from reprokit.reproduce.inputs import family_of
 from reprokit.vault.layout import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reprokit.reproduce.plan import Plan, Source
+    from reprokit.reproduce.code import Source
+    from reprokit.reproduce.plan import Plan
 
 _PREFIX = "reprokit-reproduce-"
 _OWNER = "owner.json"
@@ -81,7 +83,7 @@ def restore(plan: Plan, folder: Path) -> list[str]:
         _code(plan.source, plan.vault, folder)
     for wanted in plan.inputs:
         if wanted.found is None:
-            if wanted.needed:
+            if wanted.missing:
                 problems.append(f"input {wanted.path} was missing")
             continue
         target = folder / wanted.path
@@ -94,7 +96,17 @@ def restore(plan: Plan, folder: Path) -> list[str]:
             _copy(wanted.found, target)
         elif wanted.how == "given, other" or not _equal(wanted.found, target):
             _replace(wanted.found, target)
+    _make_room(plan, folder)
     return problems
+
+
+def _make_room(plan: Plan, folder: Path) -> None:
+    """Make the folders that outputs went to: git keeps no empty ones, and seldom those of results."""
+    for run in family_of(plan.run, whole=plan.together):
+        for record in run.artifacts:
+            place = os.path.normpath(os.path.join(folder, record.path, os.pardir))
+            if record.role != "used" and place.startswith(str(folder) + os.sep):
+                os.makedirs(place, exist_ok=True)
 
 
 def _check_space(plan: Plan, place: Path) -> None:

@@ -55,6 +55,8 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
         What else there is to know.
     took, recorded_took : float or None
         Seconds.
+    printed : list of str
+        The last lines that it printed, when it ended before the run began.
     """
 
     run_id: str
@@ -66,6 +68,7 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     took: float | None = None
     recorded_took: float | None = None
+    printed: list[str] = []
 
     @property
     def reproduced(self) -> bool:
@@ -90,6 +93,7 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
             "notes": self.notes,
             "took": self.took,
             "recorded_took": self.recorded_took,
+            "printed": self.printed,
         }
 
     def _repr_html_(self) -> str:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reprokit.capture import describe
 from reprokit.catalog import find, scan
 from reprokit.catalog.index import Index, ask, columns, index, place, schema
 from reprokit.errors import AmbiguousRunError, RunNotFoundError
@@ -165,7 +166,16 @@ def test_numbers_that_canonical_json_has_no_word_for_can_be_asked_for():
     assert values["config.huge"] == 1e30
     assert values["config.inf"] == float("-inf")
     assert values["config.zero"] == 0
-    assert "config.nan" not in values
+    assert values["config.nan"] == "nan"
+    columns.facts("value", {name: describe.result(value) for name, value in config.items()}, found := [])
+    values = {name: value for name, value, _ in found}
+    assert values == {
+        "value.big": 2**60,
+        "value.huge": 1e30,
+        "value.inf": float("-inf"),
+        "value.zero": 0,
+        "value.nan": "nan",
+    }
 
 
 def test_facts_of_a_run_are_bounded_in_number_depth_and_length():

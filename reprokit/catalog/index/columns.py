@@ -51,7 +51,7 @@ def facts(prefix: str, value: Any, found: list[Fact], depth: int = 0) -> None:
     elif kind is bool:
         found.append((prefix, int(value), "true" if value else "false"))
     elif kind is dict:
-        stands_for = _stands_for(value) if len(value) == 1 else None
+        stands_for = _stands_for(value) if len(value) in (1, 2) else None
         if stands_for is not None:
             facts(prefix, stands_for, found, depth)
         elif depth < _DEEPEST:
@@ -62,16 +62,19 @@ def facts(prefix: str, value: Any, found: list[Fact], depth: int = 0) -> None:
             facts(f"{prefix}.{number}", item, found, depth + 1)
 
 
-def _stands_for(tagged: dict[str, Any]) -> int | float | None:
-    """Give the number that a tagged object stands for (docs/formats/config-hash.rst); None for what is no number."""
-    ((tag, told),) = tagged.items()
+def _stands_for(tagged: dict[str, Any]) -> int | float | str | None:
+    """Give the number that a tagged object of a configuration or a value stands for; None for what is no number.
+
+    Not a number is the text ``nan``, for a database takes the number for nothing.
+    """
+    kind, told = (tagged.get("$type"), tagged.get("text")) if len(tagged) == 2 else next(iter(tagged.items()))
     if not isinstance(told, str) or len(told) > 400:
         return None
     try:
-        if tag == f"{TAG}int":
+        if kind in (f"{TAG}int", "int"):
             return int(told)
-        if tag == f"{TAG}float" and told != "nan":  # a database takes that for nothing
-            return float(told)
+        if kind in (f"{TAG}float", "float"):
+            return "nan" if told == "nan" else float(told)
     except ValueError:
         pass
     return None

@@ -73,17 +73,18 @@ class Index:
     @classmethod
     def _opened(cls, vault: Vault, path: Path, progress: Callable[[int, int], None] | None) -> Index:
         db = _connect(path)
-        if db is None or news.find(db, vault):
-            if db is not None:
-                db.close()
-            with _lock(path):  # another process may have done it while we waited
+        found = news.find(db, vault) if db is not None else None
+        if db is not None and not found:
+            return cls(vault, db, path)
+        with _lock(path):
+            if db is None:
+                db = _connect(path)  # another process may have built it while we waited
+            if db is None:
+                _build(vault, path, progress)
                 db = _connect(path)
                 if db is None:
-                    _build(vault, path, progress)
-                    db = _connect(path)
-                    if db is None:
-                        raise sqlite3.DatabaseError("the index that was just built cannot be read")
-                _catch_up(db, vault, progress)
+                    raise sqlite3.DatabaseError("the index that was just built cannot be read")
+            _catch_up(db, vault, found, progress)
         return cls(vault, db, path)
 
     @classmethod
@@ -224,11 +225,19 @@ def _fill_all(db: sqlite3.Connection, vault: Vault, progress: Callable[[int, int
     db.execute(f"PRAGMA user_version = {schema.FORMAT:d}")
 
 
-def _catch_up(db: sqlite3.Connection, vault: Vault, progress: Callable[[int, int], None] | None) -> None:
-    """Enter what is new; the lock is held."""
-    found = news.find(db, vault)
+def _catch_up(
+    db: sqlite3.Connection, vault: Vault, found: news.News | None, progress: Callable[[int, int], None] | None
+) -> None:
+    """Enter what is new; the lock is held.
+
+    What was found before the lock was taken holds as long as nobody else has written since: looking takes longer than
+    entering a few runs.
+    """
+    if found is None or found.version != news.version(db):
+        found = news.find(db, vault)
     if not found:
         return
+    db.execute("PRAGMA cache_size = -65536")
     db.execute("BEGIN IMMEDIATE")
     try:
         filler = fill.Filler(db)

@@ -39,6 +39,7 @@ class News(msgspec.Struct):
     gone: set[str] = set()
     journals: dict[str, tuple[int, bool]] = {}  # name -> bytes read, ended
     progress: dict[str, str | int | float] = {}
+    version: int = -1  # of the index that was looked at
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.gone or self.journals or self.progress)
@@ -46,12 +47,17 @@ class News(msgspec.Struct):
 
 def find(db: sqlite3.Connection, vault: Vault) -> News:
     """Compare a vault with its index."""
+    news = News(version=version(db))
     progress = dict(db.execute("SELECT key, value FROM progress"))
-    news = News()
     _read_journals(db, vault, progress, news)
     _look_at_open_runs(db, vault, news)
     _list_runs(db, vault, progress, news)
     return news
+
+
+def version(db: sqlite3.Connection) -> int:
+    """Give a number that changes when another connection writes (https://sqlite.org/pragma.html#pragma_data_version)."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
 def start(vault: Vault) -> News:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 
 TABLES = """
 CREATE TABLE runs(
@@ -42,9 +42,9 @@ CREATE TABLE artifacts(
   seen INTEGER NOT NULL);
 CREATE TABLE marks(run INTEGER NOT NULL, event TEXT NOT NULL, text TEXT NOT NULL);
 CREATE VIEW repetitions AS            -- runs that were repeated: how that came out, and where
-  SELECT original.id AS run, 'reproduced' AS event, coalesce(marks.text, 'no verdict') || coalesce(' on ' || again.host, '') AS text
+  SELECT original.id AS run, 'reproduced' AS event, marks.text || coalesce(' on ' || again.host, '') AS text
   FROM runs AS again JOIN runs AS original ON original.run_id = again.reproduction_of
-  LEFT JOIN marks ON marks.run = again.id AND marks.event = 'verdict'
+  JOIN marks ON marks.run = again.id AND marks.event = 'verdict'
   WHERE again.reproduction_of IS NOT NULL;
 CREATE TABLE problems(folder TEXT NOT NULL, problem TEXT NOT NULL);
 
