@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import apart, archives, catalog, closure, environment, fixtures, measure, opened, ship, trees
+from benchmarks import apart, archives, catalog, closure, environment, fixtures, measure, opened, reproduce, ship, trees
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ ALL = {
     "closure": closure.closure,
     "ship": ship.ship,
     "catalog": catalog.catalog,
+    "reproduce": reproduce.reproduce,
     "environment": environment.environment,
     "opened": opened.opened,
     **archives.ALL,
