@@ -505,3 +505,17 @@ class ReproduceError(ReprokitError, RuntimeError):
     def __str__(self) -> str:
         what, why = self.args
         return f"{what} {why}"
+
+
+class UnknownFileError(RunNotFoundError):
+    """No run made a file, or used it."""
+
+    def __init__(self, wanted: str, vault: str, there: bool) -> None:
+        super().__init__(wanted, vault)
+        self.args = (wanted, vault, there)
+
+    def __str__(self) -> str:
+        wanted, vault, there = self.args
+        if there:
+            return f"no run in {vault} made {wanted!r} or used it; `reprokit whence` tells what was compared"
+        return f"{wanted!r} is not there, and no run in {vault} made it or used it; `reprokit runs` lists the runs"

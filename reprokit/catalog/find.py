@@ -56,13 +56,14 @@ def one(index: Index, wanted: str) -> Run | Child:
     index
         Of the vault.
     wanted
-        ``@`` (the newest root run), the name of a run's folder, the beginning of a run's id (a root run's before a child
+        ``@`` (the newest root run), the name of a run's folder or a path to it, the beginning of a run's id (a root run's before a child
         run's), a tag that one run has, or the path of a file: of one that lies there or did.
 
     Raises
     ------
     RunNotFoundError, AmbiguousRunError
     """
+    wanted = folder_of(index, wanted) or wanted
     found = _named(index, wanted)
     if len(found) == 1:
         return index.run(found[0])
@@ -78,6 +79,8 @@ def one(index: Index, wanted: str) -> Run | Child:
         origin = whence.whence(index, wanted)
         if origin.run is not None:
             return origin.run
+        if origin.candidates and origin.how is not None:
+            raise AmbiguousRunError(wanted, tuple(one.run_id for one in origin.candidates))
     raise RunNotFoundError(wanted, str(index.vault.path))
 
 
@@ -98,6 +101,15 @@ def _named(index: Index, wanted: str) -> list[int]:
         "SELECT DISTINCT run FROM marks WHERE event = 'tag' AND text = ? LIMIT 20", (wanted,)
     ).fetchall()
     return [row for (row,) in tagged]
+
+
+def folder_of(index: Index, wanted: str) -> str | None:
+    """Give the name of the run's folder that a path leads to; None when it leads elsewhere."""
+    if os.sep not in wanted or "\0" in wanted:
+        return None
+    path = os.path.abspath(wanted)
+    runs = os.path.realpath(index.vault.runs)
+    return os.path.basename(path) if os.path.realpath(os.path.dirname(path)) == runs else None
 
 
 def looks_like_a_path(wanted: str) -> bool:

@@ -72,7 +72,7 @@ def run(one: Run | Child) -> str:
 def run_list(found: RunList) -> str:
     """Show a list of runs."""
     listed = found[:_MOST]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for row, facts, tags in zip(listed.rows, listed.facts(), listed.column("tag"), strict=True):
         values = ", ".join(f"{name[6:]}={_json(value)}" for name, value in facts.items() if name.startswith("value."))
         took = "" if row.duration is None else f"{row.duration:.3g} s"
@@ -80,7 +80,14 @@ def run_list(found: RunList) -> str:
         rows.append(
             (row.run_id[:8], _when(row.started), row.what, row.status, commit, config, took, values, ", ".join(tags))
         )
-    head = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags")
+    head = ["id", "when", "what", "status", "commit", "config", "took", "values", "tags"]
+    if any(row.repeats for row in listed.rows):
+        head.append("repeats")
+        marks = [
+            (row.reproduction_of[:8] if row.reproduction_of else "as its root") if row.repeats else ""
+            for row in listed.rows
+        ]
+        rows = [(*cells, mark) for cells, mark in zip(rows, marks, strict=True)]
     more = f"<p>... {len(found) - _MOST:,} more</p>" if len(found) > _MOST else ""
     return f"<p>{len(found):,} runs</p>{table(head, rows)}{more}" if len(found) else "<p>no runs</p>"
 

@@ -208,6 +208,7 @@ class Run:
             "values": post.values if post else {},
             "artifacts": [a.path for a in post.artifacts if a.role == "generated"] if post else [],
             "children": post.children if post else None,
+            "reproduction_of": pre.reproduction_of,
             "tags": self.tags,
             "notes": self.notes,
         }

@@ -38,7 +38,7 @@ class Vault:
 
     Examples
     --------
-    >>> vault = Vault("vault")
+    >>> vault = Vault("vault")  # doctest: +SKIP
     >>> runs = vault.runs(where="config.lr < 0.1 and value.rmse < 3", sort="value.rmse")  # doctest: +SKIP
     """
 
@@ -130,7 +130,8 @@ class Vault:
         """
         from reprokit.catalog import whence
 
-        return ask(self.path, lambda index: whence.whence(index, file))
+        template = settings.current().template
+        return ask(self.path, lambda index: whence.whence(index, file, template))
 
     def lineage(self, wanted: str | os.PathLike[str], *, depth: int | None = None, stale: bool = False) -> Lineage:
         """Trace what went into a file or run, and what was made from it.

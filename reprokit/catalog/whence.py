@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from reprokit.capture import files
+from reprokit.catalog import tagged
 from reprokit.catalog.index import columns
+from reprokit.catalog.run import Child, Run
+from reprokit.catalog.tagged import Candidate, Made
 from reprokit.errors import ReprokitError
 from reprokit.model import naming
+from reprokit.model.records import ArtifactRecord, SideCar
 from reprokit.recorder import sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reprokit.catalog.index import Index
-    from reprokit.catalog.run import Child, Run
-    from reprokit.model.records import ArtifactRecord, SideCar
 
 How = Literal["content", "embedded tag", "side-car", "name"]
-
-_MADE = "role IN ('generated', 'expected')"
-_MOST = 1_000  # runs that are looked at
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,17 +48,21 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         Ids of runs that read this content, newest first.
     sidecar : SideCar or None
         What the side-car says, when the vault holds no such run.
+    candidates : list of Candidate
+        Without a run: with `how`, those of which one made it, for that tells no more; without, what was made under the
+        commit and config hash in its name, by which no run made such a file.
     """
 
     path: str
     digest: str | None
-    how: How | None
-    run: Run | Child | None
-    artifact: ArtifactRecord | None
-    changed: bool | None
-    also: list[str]
-    used_by: list[str]
-    sidecar: SideCar | None
+    how: How | None = None
+    run: Run | Child | None = None
+    artifact: ArtifactRecord | None = None
+    changed: bool | None = None
+    also: list[str] = []
+    used_by: list[str] = []
+    sidecar: SideCar | None = None
+    candidates: list[Candidate] = []
 
     def summary(self) -> dict[str, Any]:
         """The facts for programs, as JSON has them."""
@@ -76,11 +79,17 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
             "also": self.also,
             "used_by": self.used_by,
             "sidecar": self.sidecar,
+            "candidates": self.candidates,
         }
 
 
-def whence(index: Index, path: str | os.PathLike[str]) -> Origin:
-    """Find the run that made a file or folder.
+def whence(index: Index, path: str | os.PathLike[str], template: str | None = None) -> Origin:
+    """Find the run that made a file or folder; of a side-car, of the file that it belongs to.
+
+    Parameters
+    ----------
+    template
+        Of artifact names, when the project has its own.
 
     Raises
     ------
@@ -88,89 +97,105 @@ def whence(index: Index, path: str | os.PathLike[str]) -> Origin:
         When it lies there and cannot be read.
     """
     told = os.fspath(path)
+    if told.endswith(naming.SIDECAR) and sidecars.read(told.removesuffix(naming.SIDECAR)) is not None:
+        told = told.removesuffix(naming.SIDECAR)
     absolute = os.path.abspath(told)
     digest = files.digest_path(absolute)[0] if os.path.exists(absolute) else None
-    used_by = _ids(index, _paths(index, "digest = ? AND role = 'used'", columns.packed(digest))) if digest else []
+    used_by = _ids(index, _readers(index, digest)) if digest else []
     sidecar = sidecars.read(absolute)
-    for how, rows in _ways(index, absolute, digest, sidecar):
-        runs = _best_first(index, rows, absolute)
-        for number, row in enumerate(runs):
+    for way in _ways(index, absolute, digest, sidecar, template):
+        several = tagged.candidates(way.rows, template) if not way.sure else []
+        if len(several) > 1:
+            return Origin(path=told, digest=digest, how=way.how, used_by=used_by, candidates=several)
+        for number, row in enumerate(way.rows):
             try:
-                run = index.run(row)
+                run = index.run(row.run)
             except ReprokitError:  # removed by hand a moment ago
                 continue
-            artifact = _artifact(run, rows[row])
+            artifact = _artifact(run, row.path)
             known = artifact.digest if artifact is not None else None
             return Origin(
                 path=told,
                 digest=digest,
-                how=how,
+                how=way.how,
                 run=run,
                 artifact=artifact,
-                changed=None if digest is None or known is None else digest != known,
-                also=_ids(index, runs[number + 1 :]),
+                changed=None if digest is None or known is None or not way.same else digest != known,
+                also=_ids(index, [other.run for other in way.rows[number + 1 :]]),
                 used_by=used_by,
-                sidecar=None,
             )
-    known = sidecar.artifact.digest if sidecar is not None else None
-    return Origin(
-        path=told,
-        digest=digest,
-        how="side-car" if sidecar is not None else None,
-        run=None,
-        artifact=sidecar.artifact if sidecar is not None else None,
-        changed=None if digest is None or known is None else digest != known,
-        also=[],
-        used_by=used_by,
-        sidecar=sidecar,
-    )
+    if sidecar is not None:
+        known = sidecar.artifact.digest
+        return Origin(
+            path=told,
+            digest=digest,
+            how="side-car",
+            artifact=sidecar.artifact,
+            changed=None if digest is None or known is None else digest != known,
+            used_by=used_by,
+            sidecar=sidecar,
+        )
+    return Origin(path=told, digest=digest, used_by=used_by, candidates=_under_its_tag(index, absolute, template))
 
 
-def _ways(index: Index, path: str, digest: str | None, sidecar: SideCar | None) -> Iterator[tuple[How, dict[int, str]]]:
-    """Give, for each way that leads to runs, those runs: row of the run -> path in its record."""
+class _Way(NamedTuple):
+    how: How
+    rows: list[Made]  # the best first
+    sure: bool = True  # whether the first is told though others wrote something else
+    same: bool = True  # whether it is known to be that file, changed or not
+
+
+def _ways(index: Index, path: str, digest: str | None, sidecar: SideCar | None, template: str | None) -> Iterator[_Way]:
+    """Give, for each way that leads to runs, what those made."""
     if digest is not None:
-        yield "content", _paths(index, f"digest = ? AND {_MADE}", columns.packed(digest))
+        rows = tagged.select(index, "digest = ?", columns.packed(digest))
+        first = set(tagged.same_name(rows, path))
+        yield _Way("content", sorted(rows, key=lambda row: row not in first))
         from reprokit import embed
 
         tag = embed.read(path)
         if tag is not None:
-            yield "embedded tag", _tagged(index, path, tag.commit, tag.config_hash)
+            yield _of_tag_inside(tagged.under(index, tag.commit, tag.config_hash), path, sidecar, template)
     if sidecar is not None:
-        rows = _paths(index, f"run_id = ? AND {_MADE}", sidecar.run_id)
-        yield "side-car", {row: made for row, made in rows.items() if made == sidecar.artifact.path} or rows
+        rows = tagged.select(index, "run_id = ?", sidecar.run_id)
+        yield _Way("side-car", _of_sidecar(rows, sidecar) or rows)
+    name = columns.text(os.path.basename(path.rstrip(os.sep)))
+    rows = tagged.same_name(tagged.select(index, "name = ?", name), path)
+    yield _Way("name", rows, sure=len({row.path for row in rows}) < 2)
+    yield _Way("name", tagged.same_stem(_by_name(index, path, template), path, template), sure=False, same=False)
+
+
+def _of_tag_inside(rows: list[Made], path: str, sidecar: SideCar | None, template: str | None) -> _Way:
+    certain = _of_sidecar(rows, sidecar) if sidecar is not None else []
+    certain = certain or tagged.same_name(rows, path)
+    if certain:
+        return _Way("embedded tag", certain, sure=len({row.path for row in certain}) < 2)
+    only = len(tagged.candidates(rows, template)) < 2
+    kind = tagged.same_kind(rows, path)
+    return _Way("embedded tag", tagged.same_stem(kind, path, template) or kind, sure=False, same=only)
+
+
+def _of_sidecar(rows: list[Made], sidecar: SideCar) -> list[Made]:
+    return [row for row in rows if (row.run_id, row.path) == (sidecar.run_id, columns.text(sidecar.artifact.path))]
+
+
+def _by_name(index: Index, path: str, template: str | None) -> list[Made]:
+    """Give what was made under the tag that a file's name has."""
     name = os.path.basename(path.rstrip(os.sep))
-    yield "name", _paths(index, f"name = ? AND {_MADE}", columns.text(name))
-    parsed = naming.parse(name)
-    if parsed is not None:
-        yield "name", _tagged(index, path, parsed.commit, parsed.hash, parsed.stem)
+    parsed = naming.parse(name, template) or (naming.parse(name) if template else None)
+    return tagged.under(index, parsed.commit, parsed.hash) if parsed is not None else []
 
 
-def _paths(index: Index, condition: str, *values: object) -> dict[int, str]:
-    """Give the rows of the runs that have such an artifact, originals before repetitions, the newest first, and its path."""
+def _under_its_tag(index: Index, path: str, template: str | None) -> list[Candidate]:
+    return tagged.candidates(_by_name(index, path, template), template)
+
+
+def _readers(index: Index, digest: str) -> list[int]:
     query = (
-        f"SELECT run, path FROM artifacts JOIN runs ON runs.id = run WHERE {condition} "  # noqa: S608 - ours, with marks
-        f"ORDER BY repeats, started DESC, run DESC LIMIT {_MOST}"
+        "SELECT DISTINCT run FROM artifacts JOIN runs ON runs.id = run WHERE digest = ? AND role = 'used' "
+        "ORDER BY repeats, started DESC, run DESC LIMIT 100"
     )
-    found: dict[int, str] = {}
-    for row, path in index.db.execute(query, values):
-        found.setdefault(row, path)
-    return found
-
-
-def _tagged(index: Index, path: str, commit: str, config_hash: str, stem: str = "") -> dict[int, str]:
-    """Find what was made under a tag; among several those of the same stem and kind of file, else of the same kind."""
-    condition = f'artifacts.config_hash >= ? AND artifacts.config_hash < ? AND artifacts."commit" = ? AND {_MADE}'
-    found = _paths(index, condition, config_hash, config_hash + "g", commit)
-    ext = naming.split(os.path.basename(path))[1]
-    same_kind = {row: made for row, made in found.items() if made.endswith(ext)}
-    same_stem = {row: made for row, made in same_kind.items() if os.path.basename(made).startswith(stem)}
-    return same_stem or same_kind or found
-
-
-def _best_first(index: Index, rows: dict[int, str], path: str) -> list[int]:
-    """Put runs that made a file of this name first; within both groups the newest come first, as they came."""
-    name = os.path.basename(path.rstrip(os.sep))
-    return sorted(rows, key=lambda row: os.path.basename(rows[row]) != name)
+    return [row for (row,) in index.db.execute(query, (columns.packed(digest),))]
 
 
 def _ids(index: Index, rows: Iterable[int]) -> list[str]:
@@ -183,6 +208,6 @@ def _ids(index: Index, rows: Iterable[int]) -> list[str]:
 def _artifact(run: Run | Child, path: str) -> ArtifactRecord | None:
     """Find the record of a path; of a run without an end, what was expected there."""
     records = list(run.artifacts)
-    if run.root is run:
+    if isinstance(run, Run):
         records += run.pre.artifacts
     return next((record for record in records if columns.text(record.path) == path), None)

@@ -27,8 +27,9 @@ _SHOWN = 50  # runs that are listed
 def command(keep_last: int | None, keep_days: float | None, keep_tagged: bool | None, yes: bool, as_json: bool) -> None:
     """Remove runs that a policy no longer keeps, and source trees and blobs that no run needs.
 
-    Runs that are open, that made a file which is in the project, or that made what those used, always stay.  Without a
-    policy all runs stay, and only leftovers go.
+    Runs that are open, that made a file which is in the project, or that made what those used, always stay.  What
+    `reprokit reproduce` recorded stays and goes with the run that it repeats.  Without a policy all runs stay, and only
+    leftovers go.
     """
     from reprokit import settings
     from reprokit.catalog.gc import plan, remove

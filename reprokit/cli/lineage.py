@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 @click.option("--down", "way", flag_value="down", help="Only what was made from it.")
 @click.option("--depth", type=click.IntRange(min=1), help="At most so many runs away.")
 @click.option("--stale", is_flag=True, help="Mark files whose inputs, code or configuration changed since.")
-@click.option("--mermaid", "form", flag_value="mermaid", help="Text for Mermaid.")
-@click.option("--dot", "form", flag_value="dot", help="Text for Graphviz.")
-@click.option("--json", "form", flag_value="json", help="A JSON object, for programs.")
-def command(wanted: str, way: str | None, depth: int | None, stale: bool, form: str | None) -> None:
+@click.option("--mermaid", is_flag=True, help="Text for Mermaid.")
+@click.option("--dot", is_flag=True, help="Text for Graphviz.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
+def command(
+    wanted: str, way: str | None, depth: int | None, stale: bool, mermaid: bool, dot: bool, as_json: bool
+) -> None:
     """Show what a file or a run was made from, what made that, and what was made from it."""
+    if mermaid + dot + as_json > 1:
+        raise click.UsageError("give one of --mermaid, --dot and --json")
     from reprokit import settings
     from reprokit.catalog import lineage as lineages
     from reprokit.catalog.index import Index, ask
@@ -36,14 +40,16 @@ def command(wanted: str, way: str | None, depth: int | None, stale: bool, form: 
         return staleness.mark(found, index, screen.progress("looking at files")) if stale else found
 
     found = ask(settings.current().vault, question, screen.progress("reading runs"))
-    if form == "json":
+    if as_json:
         screen.print_json(found.summary())
-    elif form == "mermaid":
+    elif mermaid:
         click.echo(found.mermaid(), nl=False)
-    elif form == "dot":
+    elif dot:
         click.echo(found.dot(), nl=False)
     else:
         _show(found, way)
+    if (mermaid or dot) and found.notes:
+        click.echo(f"reprokit: {screen.plain('; '.join(found.notes))}", err=True)
     if found.cut:
         click.echo("reprokit: there is more than was followed; --depth and --up or --down narrow it down", err=True)
 
@@ -56,7 +62,7 @@ def _show(found: Lineage, way: str | None) -> None:
     console = screen.console()
     for title, upwards in (("what went into", True), ("what was made from", False)):
         if way in (None, "up" if upwards else "down"):
-            tree = Tree(_text(f"{title} {draw.label(found, found.focus)}", "bold"), guide_style="dim")
+            tree = Tree(_text(f"{title} {draw.heading(found)}", "bold"), guide_style="dim")
             if not _grow(tree, found, found.focus, {found.focus}, upwards=upwards):
                 tree.add(_text("nothing that is recorded", "dim"))
             console.print(tree)
@@ -68,7 +74,7 @@ def _grow(tree: Tree, found: Lineage, key: str, seen: set[str], *, upwards: bool
     grown = False
     for other, edge in found.above(key) if upwards else found.below(key):
         grown = True
-        label = draw.label(found, other)
+        label = draw.label(found, other, edge)
         if other in found.runs:
             run = found.runs[other]
             label += f", {draw.started(run)}{'' if run.status == 'complete' else ', ' + run.status}"

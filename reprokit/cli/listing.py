@@ -24,9 +24,13 @@ NAMES = {
     "notes": "note",
     "artifacts": "artifact",
     "inputs": "input",
+    "repeats": "reproduction_of",
 }
-USUAL = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags", "reproduced")
-_WHEN_THERE = ("tags", "reproduced")  # of the usual ones, those that are shown where a run has any
+USUAL = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags", "reproduced", "repeats")
+_WHEN_THERE = ("tags", "reproduced", "repeats")  # of the usual ones, those that are shown where a run has any
+_SPARED = ("config", "commit", "reproduced")  # of the usual ones, those that go first where there is no room
+_LEAST = {"values": 16, "what": 12, "function": 12, "note": 12, "notes": 12, "tag": 6, "tags": 6}
+_GAP = 2  # characters between columns
 CSV = ("id", "started", "what", "status", "commit", "config_hash", "duration", "tags")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -60,39 +64,77 @@ def _values(found: RunList) -> list[dict[str, Any]]:
     return [{n.removeprefix("value."): v for n, v in one.items() if n.startswith("value.")} for one in found.facts()]
 
 
-def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequence[int]) -> Table:
-    """Show runs to people; child runs stand below their roots, indented."""
+def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequence[int], width: int) -> Table:
+    """Show runs to people, within a width where that is enough; child runs stand below their roots, indented."""
     from rich.table import Table
     from rich.text import Text
 
-    listed = cells(found, names)
-    if tuple(names) == USUAL:
-        told = [at for at, name in enumerate(names) if name not in _WHEN_THERE or any(row[at] for row in listed)]
-        names, listed = [names[at] for at in told], [[row[at] for at in told] for row in listed]
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        wide = name in ("values", "note", "notes")
-        made.add_column(screen.plain(name), no_wrap=not wide, overflow="fold" if wide else "ellipsis")
-    indented = next((at for at, name in enumerate(names) if name in ("what", "function")), 0)
-    for row, depth, more in zip(listed, depths, left, strict=True):
-        shown = [_shown(name, value) for name, value in zip(names, row, strict=True)]
-        if depth:
-            shown[indented] = f"{'  ' * min(depth, 10)}{shown[indented]}"
-        texts = [Text(text) for text in shown]
-        for name, text in zip(names, texts, strict=True):
-            if name == "status":
-                text.stylize(screen.STYLES.get(text.plain, ""))
-        made.add_row(*texts)
+    columns = {name: [_shown(name, row[at]) for row in cells(found, names)] for at, name in enumerate(names)}
+    if "repeats" in columns:
+        marks = [one.repeats and not one.reproduction_of for one in found.rows]
+        columns["repeats"] = ["as its root" if mark else of for mark, of in zip(marks, columns["repeats"], strict=True)]
+    usual = tuple(names) == USUAL
+    if usual:
+        columns = {name: texts for name, texts in columns.items() if name not in _WHEN_THERE or any(texts)}
+    indented = next((name for name in columns if name in ("what", "function")), next(iter(columns)))
+    texts = columns[indented]
+    columns[indented] = [f"{'  ' * min(deep, 10)}{text}" for text, deep in zip(texts, depths, strict=True)]
+    if _least(columns) > width and (when := next((name for name in ("when", "started") if name in columns), None)):
+        columns[when] = [screen.plain(screen.shortly(row.started)) for row in found.rows]
+    for name in _SPARED if usual else ():
+        if _least(columns) > width:
+            columns.pop(name, None)
+    widths = _fitted(columns, width)
+    made = Table(
+        box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold",
+        width=sum(widths) + _GAP * (len(widths) - 1),
+    )  # fmt: skip
+    for name, room in zip(columns, widths, strict=True):
+        folds = name in ("values", "note", "notes")
+        made.add_column(screen.plain(name), width=room, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
+    for at, more in enumerate(left):
+        row = [Text(texts[at]) for texts in columns.values()]
+        if "status" in columns:
+            status = row[list(columns).index("status")]
+            status.stylize(screen.STYLES.get(status.plain, ""))
+        made.add_row(*row)
         if more:
-            made.add_row(*[Text(f"  ... {more} more" if at == indented else "") for at in range(len(names))])
+            made.add_row(*[Text(f"  ... {more} more" if name == indented else "") for name in columns])
     return made
+
+
+def _widths(columns: dict[str, list[str]]) -> dict[str, int]:
+    """Say how wide columns are when nothing is cut."""
+    from rich.cells import cell_len
+
+    return {name: max(cell_len(text) for text in (name, *texts)) for name, texts in columns.items()}
+
+
+def _least(columns: dict[str, list[str]]) -> int:
+    """Say how wide a table is at least: texts may be cut or folded, ids, states and numbers may not."""
+    widths = _widths(columns)
+    return sum(min(wide, _LEAST.get(name, wide)) for name, wide in widths.items()) + _GAP * (len(widths) - 1)
+
+
+def _fitted(columns: dict[str, list[str]], width: int) -> list[int]:
+    """Share a width: each column gets its least, then what is left goes to the texts, evenly as far as they need it."""
+    wanted = _widths(columns)
+    given = {name: min(wide, _LEAST.get(name, wide)) for name, wide in wanted.items()}
+    left = width - sum(given.values()) - _GAP * (len(given) - 1)
+    while left > 0 and (open_ := [name for name in given if given[name] < wanted[name]]):
+        share = max(1, left // len(open_))
+        for name in open_[:left]:
+            more = min(share, wanted[name] - given[name])
+            given[name] += more
+            left -= more
+    return list(given.values())
 
 
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
     match NAMES.get(name, name):
-        case "id":
+        case "id" | "reproduction_of":
             text = value[:8]
         case "started":
             text = screen.when(value)

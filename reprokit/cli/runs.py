@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _USUAL = 50  # rows of a table
 _CHILDREN = 20  # shown of each root run
+_MORE = ("children", "repetitions")  # what is listed besides
 _PAUSE = 2.0  # seconds
 
 
@@ -31,6 +32,7 @@ _PAUSE = 2.0  # seconds
 @click.option("--until", metavar="TIME", help="Likewise; a day counts whole.")
 @click.option("--tag", multiple=True, metavar="NAME", help="Those with this tag.")
 @click.option("--children", is_flag=True, help="Child runs as well.")
+@click.option("--repetitions", is_flag=True, help="Runs that repeat others (`reprokit reproduce`) as well.")
 @click.option("--sort", multiple=True, metavar="COLUMN", help="-started, value.rmse; a hyphen: the largest first.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="At most so many (table: 50).")
 @click.option("--columns", metavar="NAMES", help="id,when,config.lr,value.rmse")
@@ -50,8 +52,8 @@ def command(
     if tree and conditions["children"]:
         raise click.UsageError("--tree shows child runs below their root runs, --children among them; choose one")
     vault = settings.current().vault
-    wanted: dict[str, Any] = {name: told or None for name, told in conditions.items() if name != "children"}
-    wanted |= {"children": conditions["children"], "limit": limit}
+    wanted: dict[str, Any] = {name: told or None for name, told in conditions.items() if name not in _MORE}
+    wanted |= {name: conditions[name] for name in _MORE} | {"limit": limit}
     try:
         if watch:
             _watch(vault, wanted, columns, tree)
@@ -117,43 +119,50 @@ def _print_table(vault: Path, wanted: dict[str, Any], columns: str | None, tree:
 
     names = listing.read_columns(columns)
     limit = wanted["limit"] or _USUAL
-    narrowed = any(told for name, told in wanted.items() if name not in ("limit", "sort", "children"))
+    narrowed = any(told for name, told in wanted.items() if name not in ("limit", "sort", *_MORE))
+    console = screen.console()
 
     def question(index: Index, found: RunList) -> tuple[Any, list[str]]:
         if found:
-            table = _table(index, found[:limit], names, tree)
-            return table, [_more(index, limit, narrowed, wanted["children"])] if len(found) > limit else []
+            table = _table(index, found[:limit], names, tree, console.width)
+            return table, [_more(index, limit, narrowed, wanted)] if len(found) > limit else []
         return None, _nothing(index, vault, wanted, narrowed)
 
     (table, words), problems = _ask(vault, {**wanted, "limit": limit + 1}, question)
     if table is not None:
-        screen.console().print(table)
+        console.print(table, crop=False)
     for sentence in words:
         click.echo(screen.plain(sentence))
     _tell(problems)
 
 
-def _table(index: Index, found: RunList, names: list[str], tree: bool) -> Any:
+def _table(index: Index, found: RunList, names: list[str], tree: bool, width: int) -> Any:
     from reprokit.catalog.query import ask
     from reprokit.cli import listing
 
     depths = left = [0] * len(found)
     if tree:
         found, depths, left = ask.with_children(index, found, _CHILDREN)
-    return listing.table(found, names, depths, left)
+    return listing.table(found, names, depths, left, width)
 
 
-def _more(index: Index, limit: int, narrowed: bool, children: bool) -> str:
+def _more(index: Index, limit: int, narrowed: bool, wanted: dict[str, Any]) -> str:
     if narrowed:
         return f"... more; --limit {limit * 10} shows some of them"
-    scope = "" if children else " WHERE parent_id IS NULL"
-    (total,) = index.db.execute(f"SELECT count(*) FROM runs{scope}").fetchone()  # noqa: S608
+    total = _count(index, wanted)
     return f"... {total - limit} more; --limit {total} shows all"
 
 
+def _count(index: Index, wanted: dict[str, Any]) -> int:
+    children, repetitions = (wanted[name] for name in _MORE)
+    counted = "SELECT count(*) FROM runs WHERE (parent_id IS NULL OR ?) AND (NOT repeats OR ?)"
+    total: int = index.db.execute(counted, (children, repetitions)).fetchone()[0]
+    return total
+
+
 def _nothing(index: Index, vault: Path, wanted: dict[str, Any], narrowed: bool) -> list[str]:
-    (total,) = index.db.execute("SELECT count(*) FROM runs WHERE parent_id IS NULL").fetchone()
-    if not total:
+    total = _count(index, {**wanted, "children": False})
+    if not total and not _count(index, {"children": False, "repetitions": True}):
         return [f"no runs in {vault}; decorate a function with @reprokit.monitor, or try `reprokit monitor -- CMD`"]
     from reprokit.catalog import query
     from reprokit.catalog.query import hints
@@ -161,6 +170,8 @@ def _nothing(index: Index, vault: Path, wanted: dict[str, Any], narrowed: bool) 
     told = hints.unknown_facts(index.db, wanted["where"]) if wanted["where"] else []
     if not wanted["children"] and query.runs(index, **{**wanted, "children": True, "limit": 1}):
         told.append("child runs do; --children lists them")
+    if not wanted["repetitions"] and query.runs(index, **{**wanted, "repetitions": True, "limit": 1}):
+        told.append("runs that repeat others do; --repetitions lists them")
     return [f"no runs fit{' these conditions' if narrowed else ''}, of {total} in {vault}", *told]
 
 
@@ -199,7 +210,9 @@ def _watch_table(vault: Path, wanted: dict[str, Any], columns: str | None, tree:
             shown, _ = _ask(
                 vault,
                 {**wanted, "limit": rows},
-                lambda index, found: _table(index, found, names, tree) if found else Text(f"no runs yet in {vault}"),
+                lambda index, found: (
+                    _table(index, found, names, tree, console.width) if found else Text(f"no runs yet in {vault}")
+                ),
             )
             live.update(shown, refresh=True)
             time.sleep(_PAUSE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STYLES = {"complete": "green", "failed": "red", "exited": "yellow", "interrupted": "yellow", "running": "cyan"}
+_WIDEST = 100_000  # characters of a line
 _DURATION = re.compile(r"PT([0-9.]+)S\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def console() -> Console:
-    """Give a console that wraps only where a person looks."""
+    """Give a console that wraps only where a person looks, or where COLUMNS says so."""
     from rich.console import Console
 
     if sys.stdout.isatty():
         return Console(highlight=False)
-    return Console(highlight=False, width=250, color_system=None)
+    told = os.environ.get("COLUMNS", "")
+    width = int(told) if told.isascii() and told.isdigit() and 0 < int(told) < _WIDEST else 250
+    return Console(highlight=False, width=width, color_system=None)
 
 
 def facts() -> Table:
@@ -102,6 +106,15 @@ def when(moment: datetime) -> str:
     try:
         return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError):  # the year 1 has no time zone everywhere
+        return "?"
+
+
+def shortly(moment: datetime) -> str:
+    """The same where there is little room: the minute, or the day when it was another year."""
+    try:
+        local = moment.astimezone()
+        return local.strftime("%m-%d %H:%M" if local.year == time.localtime().tm_year else "%Y-%m-%d")
+    except (OverflowError, ValueError):
         return "?"
 
 

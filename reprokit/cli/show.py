@@ -9,6 +9,7 @@ import click
 
 from reprokit.cli import screen
 from reprokit.cli.screen import row
+from reprokit.vault.runfolder import POST_RUN
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +37,7 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
     root.pre  # noqa: B018 - a damaged record is told now, not half-way
     if as_json:
         screen.print_json({**_documents(root, run), "reproduced": [one._asdict() for one in again]})
+        _end(root)
         return
     table = screen.facts()
     if isinstance(run, Child):
@@ -49,7 +51,18 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
         )
     screen.console().print(table)
     for problem in root.problems:
-        click.echo(f"reprokit: {problem}", err=True)
+        click.echo(f"reprokit: {screen.plain(problem)}", err=True)
+    _end(root)
+
+
+def _end(root: Run) -> None:
+    if _is_damaged(root):
+        raise click.exceptions.Exit(1)
+
+
+def _is_damaged(root: Run) -> bool:
+    """Tell whether how a run ended was recorded and can't be read."""
+    return root.post is None and os.path.lexists(root.folder / POST_RUN) and bool(root.problems)
 
 
 def _documents(root: Run, run: Run | Child) -> dict[str, Any]:
@@ -113,7 +126,10 @@ def _child(table: Table, run: Child, *, check: bool) -> None:
 def _head(table: Table, run: Run | Child, reason: str) -> None:
     row(table, "run", run.run_id)
     row(table, "what", run.what)
-    row(table, "status", run.status + reason, screen.STYLES[run.status])
+    if run.root is run and _is_damaged(run.root):
+        row(table, "status", "damaged: how it ended can't be read", "red")
+    else:
+        row(table, "status", run.status + reason, screen.STYLES[run.status])
     spent = f", took {screen.seconds(run.duration)}" if run.duration is not None else ""
     row(table, "started", f"{screen.when(run.started)}{spent}")
     row(table, "tags", ", ".join(run.tags))
@@ -148,7 +164,8 @@ def _call(table: Table, run: Run | Child) -> None:
     if run.kind == "function":
         row(table, "arguments", ", ".join(call))
     row(table, "config", screen.short(run.config, 400) if run.config else None)
-    row(table, "config hash", run.config_hash)
+    known = run.root is not run or run.root.context is not None
+    row(table, "config hash", run.config_hash if run.config or not known else None)
 
 
 def _machine(table: Table, run: Run) -> None:

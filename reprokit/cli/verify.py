@@ -22,7 +22,7 @@ _WORDS = {"runs": "reading runs", "bytes": "hashing", "blobs": "hashing blobs", 
 
 
 @click.command()
-@click.argument("wanted", metavar="[RUN|FILE]", required=False)
+@click.argument("wanted", metavar="[RUN|FILE|FOLDER]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Everything that was recorded, and the vault (the default).")
 @click.option("--inputs", is_flag=True, help="Changed and missing inputs are failures; else they are notes.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object, for programs.")
@@ -36,7 +36,7 @@ def command(wanted: str | None, everything: bool, inputs: bool, as_json: bool, q
     from reprokit.catalog.verify import verify
 
     if everything and wanted is not None:
-        raise click.UsageError("name a run or a file, or give --all, not both")
+        raise click.UsageError("name a run, a file or a folder, or give --all, not both")
     found = settings.current()
     with _progress(as_json) as told:
         report = verify(

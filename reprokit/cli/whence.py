@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from reprokit.catalog.index import Index
     from reprokit.catalog.inside import Found
     from reprokit.catalog.run import Child, Run
+    from reprokit.catalog.tagged import Candidate
     from reprokit.catalog.whence import Origin
+
+_SHOWN = 20  # runs that are listed
 
 
 @click.command()
@@ -28,17 +31,20 @@ def command(file: str, vault: str | None, as_json: bool) -> None:
     """Tell which run made a file, wherever it lies now and whatever it is called.
 
     It is looked for by its content, then by the tag inside it, its side-car, and its name.  Of slides and reports (pptx,
-    docx, odp, zip) the pictures inside are looked for.  Ends with 1 when no run is found.
+    docx, odp, zip) the pictures inside are looked for.  Ends with 1 when no run is found.  Where commit and config fit
+    several, all are told.
     """
     from reprokit import settings
     from reprokit.catalog import inside, whence
     from reprokit.catalog.index import ask
 
-    where = vault or settings.current().vault
+    found = settings.current()
+    where = vault or found.vault
 
     def question(index: Index) -> tuple[Origin, list[Found]]:
-        origin = whence.whence(index, file)
-        return origin, inside.inside(index, file) if origin.run is None and os.path.isfile(file) else []
+        origin = whence.whence(index, file, found.template)
+        unknown = origin.run is None and origin.how is None
+        return origin, inside.inside(index, file) if unknown and os.path.isfile(file) else []
 
     origin, within = ask(where, question, screen.progress("reading runs"))
     if as_json:
@@ -48,9 +54,11 @@ def command(file: str, vault: str | None, as_json: bool) -> None:
         _tell(origin)
     elif within:
         _tell_inside(file, within)
+    elif origin.candidates and origin.how is not None:
+        _tell_candidates(origin)
     else:
-        _tell_without_run(origin, str(where))
-    if origin.run is None and not within:
+        _tell_without_run(origin, str(where), document=inside.is_document(file))
+    if origin.run is None and not within and not (origin.candidates and origin.how is not None):
         click.get_current_context().exit(1)
 
 
@@ -151,17 +159,40 @@ def _tell_inside(file: str, within: list[Found]) -> None:
     table = screen.facts()
     for member, origin in within:
         run, record = origin.run, origin.artifact
-        assert run is not None
-        screen.row(
-            table,
-            screen.plain(member),
-            f"{record.path if record else '?'}, run {run.run_id[:8]}, {screen.when(run.started)}",
-        )
+        if run is not None:
+            made = f"{record.path if record else '?'}, run {run.run_id[:8]}, {screen.when(run.started)}"
+        else:
+            made = f"one of these, same commit and config: {_listed(origin.candidates)}"
+        screen.row(table, screen.plain(member), made)
     screen.console().print(table)
     click.echo("`reprokit show RUN` tells all about each")
 
 
-def _tell_without_run(origin: Origin, vault: str) -> None:
+def _tell_candidates(origin: Origin) -> None:
+    gone = "" if origin.digest else " (is not there; this is what the vault knows of the name)"
+    same = (
+        "same name" if len({os.path.basename(one.path) for one in origin.candidates}) == 1 else "same commit and config"
+    )
+    click.echo(f"{screen.plain(origin.path)}{gone} was made by one of these, {same}:")
+    _list(origin.candidates)
+    click.echo(f"found by {origin.how}; its content is none of theirs" if origin.digest else f"found by {origin.how}")
+
+
+def _list(candidates: list[Candidate]) -> None:
+    table = screen.facts()
+    for one in candidates[:_SHOWN]:
+        screen.row(table, one.run_id[:8], f"{one.what}, {one.path}")
+    screen.console().print(table)
+    if len(candidates) > _SHOWN:
+        click.echo(f"... and {len(candidates) - _SHOWN} more; --json lists all")
+
+
+def _listed(candidates: list[Candidate]) -> str:
+    found = "; ".join(f"{one.path}, run {one.run_id[:8]}" for one in candidates[:3])
+    return f"{found}; ..." if len(candidates) > 3 else found
+
+
+def _tell_without_run(origin: Origin, vault: str, *, document: bool) -> None:
     sidecar = origin.sidecar
     if sidecar is not None:
         table = screen.facts()
@@ -181,7 +212,12 @@ def _tell_without_run(origin: Origin, vault: str) -> None:
     click.echo(
         f"no run in {vault} made {screen.plain(origin.path)}" + ("" if origin.digest else ", and it is not there")
     )
+    if origin.candidates:
+        click.echo("under the commit and config in its name these files were made:")
+        _list(origin.candidates)
     if origin.used_by:
         click.echo(f"but it was read by {', '.join(i[:8] for i in origin.used_by[:10])}")
     elif origin.digest:
         click.echo("content, tag inside, side-car and name were compared; --vault names another vault")
+    if document:
+        click.echo("the files inside it were looked at too: none is known to be made by a run")

@@ -23,12 +23,14 @@ class Format(Protocol):
 
     def mine(self, head: bytes) -> bool:
         """Tell a file of this family by its first bytes."""
+        ...
 
     def read(self, source: Source) -> Tag | None:
         """Find the tag; damage raises `EmbedError`, or what parsing raises."""
 
     def write(self, source: Source, text: bytes, target: Target) -> bool:
         """Write the new version; False when the file is to be left alone."""
+        ...
 
 
 _FORMATS: tuple[Format, ...] = (png, jpeg, pdf, npz, hdf5, parquet, svg)

@@ -217,7 +217,7 @@ class RootRun(OpenRun):
             inexact=self.inexact(call.inexact),
             args_archive=self._args_archive,
             process=owner.process,
-            argv=owner.argv,
+            argv=owner.redactor.argv(owner.argv)[0],  # once more: the call may have shown what is a secret
             config_hash=context.config_hash,
             commit=context.commit,
             artifacts=expected_records(self),

@@ -26,7 +26,7 @@ COMMITS = ["1a2b3c4", "1a2b3c4-dirty-9f86d08", "ffffff0", "nogit"]
 
 
 def leaves():
-    names = st.sampled_from((*PLAIN, "id", "commit", "config_hash"))
+    names = st.sampled_from((*PLAIN, "id", "commit", "config_hash", "reproduction_of"))
     equal, order = st.sampled_from(["=", "!="]), st.sampled_from(list(ORDERED))
     texts = TEXTS | WORDS | st.sampled_from(COMMITS)
     values = NUMBERS | texts | st.booleans()
@@ -72,7 +72,9 @@ def made_runs():
         {
             "id": st.sampled_from(["a", "ab", "b", "1a2b3c4"]),
             "root": st.booleans(),
-            "function": texts,
+            "function": texts | st.sampled_from(["a.b", "b.a.ab", "a.", "..", "b.a"]),
+            "reproduction_of": st.none() | st.sampled_from(["a", "ab", "1a2b3c4"]),
+            "repeats": st.booleans(),
             "what": TEXTS,
             "status": st.sampled_from(["complete", "failed", "running"]),
             "started": st.sampled_from([0.0, 1793404800.0, 1793534400.0, 1793534429.9, 1793534430.5, 1793600000.0]),
@@ -105,7 +107,18 @@ def index_of(runs):
         parent = None if run["root"] else "x"
         db.execute(
             f"INSERT INTO runs VALUES({', '.join('?' * 19)})",
-            (number, run["id"], number, parent, run["folder"], "function", *columns, *more, None, 0),
+            (
+                number,
+                run["id"],
+                number,
+                parent,
+                run["folder"],
+                "function",
+                *columns,
+                *more,
+                run.get("reproduction_of"),
+                run.get("repeats", False),
+            ),
         )
         for name, value in run["facts"].items():
             if name not in names:
@@ -148,10 +161,13 @@ def holds(node, run, bounds):
     if column == "started":
         return _time(node, value, bounds)
     if isinstance(node, Like):
-        return _glob(value, node.pattern) != node.negated
-    beginning = column in ("id", "commit", "config_hash")
+        last = value.rpartition(".")[2] if column == "function" else value
+        return (_glob(value, node.pattern) or _glob(last, node.pattern)) != node.negated
+    beginning = column in ("id", "commit", "config_hash", "reproduction_of")
 
     def equal(told):
+        if column == "function":
+            return value == told or value.endswith(f".{told}")
         return value.startswith(told) if beginning else value == told
 
     if isinstance(node, In):

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from reprokit.catalog import scan
-from reprokit.catalog.diff import diff
+from reprokit.catalog.diff import call, choose, diff
 from reprokit.catalog.diff.result import mirrored
 from reprokit.catalog.run import Run
+from reprokit.errors import RunNotFoundError
 from tests.conftest import Project, git
 
 FILES = {
@@ -400,6 +401,108 @@ with rk.run("b") as ctx:
         ("other.txt", "changed"),
     ]
     assert inputs.rows[1].b == "elsewhere.txt"
+
+
+BLOCK = """
+import sys, reprokit as rk
+with rk.run("b") as ctx:
+    for path in sys.argv[2:]:
+        ctx.use(path)
+    ctx.record("x", sys.argv[1])
+"""
+
+
+def test_what_the_process_of_a_block_was_started_with_is_a_cause(walk):
+    walk.python(BLOCK, "1")
+    walk.python(BLOCK, "1")
+    assert compared(walk).aspect("arguments").same is True
+    walk.python(BLOCK, "2")
+    found = compared(walk)
+    assert [(row.name, row.a, row.b) for row in found.aspect("arguments").rows] == [("sys.argv[1]", "1", "2")]
+    assert found.verdict == "values differ; most likely because of: arguments sys.argv[1]"
+    assert not found.same
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["python", "-W", "ignore", "-u", "a.py", "b.py", "-c"], ["b.py", "-c"]),
+        (["python", "-m", "pkg.mod", "--lr", "1"], ["--lr", "1"]),
+        (["python", "-Xdev", "-c", "code", "1"], ["1"]),
+        (["python", "-", "1"], ["1"]),
+        (["python"], []),
+        (["python", "-m", "ipykernel_launcher", "-f", "k.json"], None),
+    ],
+)
+def test_the_words_of_a_command_line_are_those_behind_the_script(argv, words):
+    assert call.words(argv) == words
+
+
+def test_files_that_differ_in_our_tag_alone_are_the_same_file(walk):
+    old, new = "in-1a2b3c4-44136fa355.txt", "in-ffffff0-0123456789.txt"
+    (walk.root / old).write_text("same")
+    (walk.root / new).write_text("same")
+    walk.python(BLOCK, "1", old)
+    walk.python(BLOCK, "1", new)
+    found = compared(walk)
+    assert found.aspect("arguments").same is True
+    assert (found.aspect("inputs").same, found.aspect("inputs").rows) == (True, [])
+    (walk.root / new).write_text("other")
+    walk.python(BLOCK, "1", old)
+    walk.python(BLOCK, "1", new)
+    found = compared(walk)
+    assert [(row.name, row.kind) for row in found.aspect("inputs").rows] == [("in.txt", "changed")]
+    assert [(row.name, row.b) for row in found.aspect("arguments").rows] == [("sys.argv[2]", new)]
+
+
+def test_code_of_a_run_whose_reach_is_not_known_is_just_code(walk):
+    walk.python(BLOCK, "1")
+    change(walk, "pkg/other.py", "return 1", "return 2")
+    walk.python(BLOCK, "1")
+    found = compared(walk)
+    assert found.aspect("code").same is False
+    assert "these differ: code (pkg/other.py)" in found.verdict
+
+
+def test_files_that_the_runs_used_and_made_are_no_code(kept_walk):
+    (kept_walk.root / "in.dat").write_text("1")
+    code = "import reprokit as rk\nfrom pipeline import fit\nfit(3, out='r.dat')\n"
+    used = 'rk.current().use("in.dat")\n    value = middle'
+    (kept_walk.root / "pipeline.py").write_text(kept(FILES["pipeline.py"]).replace("value = middle", used))
+    kept_walk.commit_all()
+    kept_walk.python(code)
+    (kept_walk.root / "in.dat").write_text("2")
+    (kept_walk.root / "unused.dat").write_text("2")
+    kept_walk.python(code)
+    found = compared(kept_walk)
+    assert names(found.aspect("inputs")) == ["in.dat"]
+    assert names(found.aspect("other code")) == ["unused.dat"]
+    assert [patch.path for patch in found.patches] == ["unused.dat"]
+
+
+def test_a_repetition_is_compared_with_what_it_repeats_and_never_picked(walk):
+    code = "import reprokit as rk\nfrom pipeline import fit\nwith rk.run('b'):\n    fit(1)\n    fit(2)\n"
+    for _ in range(3):
+        walk.python(code)
+    original, other, again = runs(walk)
+    edit(walk, 2, "pre-run-info", lambda document: document.update(reproduction_of=original.run_id))
+    walk.python(code)
+    newest = runs(walk)[-1]
+
+    def ids(pair):
+        return [run.run_id for run in pair]
+
+    assert ids(choose.newest_two(walk.vault)) == [other.run_id, newest.run_id]
+    assert choose.before(walk.vault, newest).run_id == other.run_id
+    again = runs(walk)[2]
+    assert choose.before(walk.vault, again).run_id == original.run_id
+    for place in (0, 1):
+        assert choose.before(walk.vault, again.children[place]).run_id == original.children[place].run_id
+    edit(walk, 2, "pre-run-info", lambda document: document.update(reproduction_of="ab" * 16))
+    for index in walk.vault.glob("index.sqlite*"):
+        index.unlink()
+    with pytest.raises(RunNotFoundError, match="abababab, which"):
+        choose.before(walk.vault, runs(walk)[2])
 
 
 def test_surroundings_are_compared_and_named_packages_come_first(walk):

@@ -20,6 +20,7 @@ from reprokit.catalog.verify import verify
 from reprokit.errors import BusyVaultError, UnreadableVaultError
 from reprokit.vault import blobs, marks
 from tests.catalog import vaults
+from tests.catalog.made_up import MadeVault
 
 
 @pytest.fixture(scope="module")
@@ -509,3 +510,52 @@ def test_a_kill_at_every_instant(made, tmp_path):
     while _check_kill(made, tmp_path / str(number), number):
         number += 1
     assert number > 60
+
+
+# --- repetitions -----------------------------------------------------------------------------------------------------
+
+
+def repeated(tmp_path):
+    """Give a vault with two originals and three repetitions of the older one's child run, the last of the second repetition."""
+    vault = MadeVault(tmp_path / "project" / "vault")
+    vault.run(run_id="aa" * 16, children=[{"run_id": "ab" * 16}])
+    vault.run(run_id="bb" * 16)
+    for run_id, of in (("c1" * 16, "ab" * 16), ("c2" * 16, "aa" * 16), ("c3" * 16, "c2" * 16)):
+        folder = vault.run(run_id=run_id)
+        path = folder / "pre-run-info.json"
+        path.write_text(json.dumps({**json.loads(path.read_bytes()), "reproduction_of": of}))
+    return vault
+
+
+def test_repetitions_never_count_and_go_with_what_they_repeat(tmp_path):
+    vault = repeated(tmp_path)
+    root = vault.path.parent
+    repetitions = {f"c{number}" * 16 for number in (1, 2, 3)}
+    assert gone(root, keep_last=1) == {"aa" * 16, *repetitions}
+    assert gone(root, keep_last=2) == set()
+    assert gone(root, keep_last=0) == {"aa" * 16, "bb" * 16, *repetitions}
+    since = (time.time() - scan.find(vault.path, "bb" * 16).started.timestamp()) / 86_400 + 1e-6
+    assert gone(root, keep_days=since) == {"aa" * 16, *repetitions}  # though they are younger
+    marks.tag(scan.find(vault.path, "c1" * 16), ["evidence"])
+    assert gone(root, keep_last=1) == {"aa" * 16, "c2" * 16, "c3" * 16}
+    marks.tag(scan.find(vault.path, "aa" * 16), ["paper"])
+    assert gone(root, keep_last=1) == set()
+    remove(plan(vault.path, keep_last=1, keep_tagged=False))
+    assert vaults.run_ids(vault.path) == {"bb" * 16}
+
+
+def test_a_repetition_whose_original_was_removed_before_goes(tmp_path):
+    vault = repeated(tmp_path)
+    shutil.rmtree(scan.find(vault.path, "aa" * 16).folder)
+    assert gone(vault.path.parent, keep_last=5) == {f"c{number}" * 16 for number in (1, 2, 3)}
+
+
+def test_what_an_open_run_repeats_stays(tmp_path):
+    vault = repeated(tmp_path)
+    folder = scan.find(vault.path, "c1" * 16).folder
+    (folder / "post-run-info.json").unlink()
+    path = folder / "pre-run-info.json"
+    pre = json.loads(path.read_bytes())
+    pre["process"]["host"] = "elsewhere"
+    path.write_text(json.dumps(pre))
+    assert gone(vault.path.parent, keep_last=0) == {"bb" * 16}

@@ -13,7 +13,7 @@ from reprokit.catalog import lineage
 from reprokit.catalog.index import Index
 from reprokit.errors import RunNotFoundError
 from tests.catalog.made_up import START, MadeVault, artifact
-from tests.conftest import git
+from tests.conftest import Project, git
 
 PIPELINE = """
 import sys, reprokit as rk
@@ -245,8 +245,6 @@ def test_every_form_escapes_what_names_hold(tmp_path, monkeypatch):
         subprocess.run(["dot", "-Tsvg"], input=dot.encode(), check=True, capture_output=True)
     assert dot.count('label="') == 3
     (tmp_path / "reprokit.toml").write_text("")
-    from tests.conftest import Project
-
     done = Project(tmp_path).reprokit("lineage", "evil")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
@@ -279,3 +277,76 @@ def test_a_project_that_moved_is_looked_at_where_it_lies_now(pipeline, tmp_path,
     found = rk.Vault("vault").lineage(figure.name, stale=True)
     assert found.stale == {}
     assert git(moved, "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_the_same_content_under_several_names_is_shown_under_that_of_each_run(tmp_path):
+    vault = MadeVault(tmp_path / "vault")
+    vault.run("source", run_id="a" * 32, artifacts=[made(9, "raw.csv")])
+    for name in ("x", "y"):
+        vault.run(name, artifacts=[made(9, f"copy/{name}.csv", "used"), made(1, f"{name}.txt")])
+    found = trace(vault.path, "aaa", up=False)
+    assert {(found.runs[edge.run].what, edge.kind): edge.path for edge in found.edges} == {
+        ("source", "generated"): "raw.csv",
+        ("x", "used"): "copy/x.csv",
+        ("y", "used"): "copy/y.csv",
+        ("x", "generated"): "x.txt",
+        ("y", "generated"): "y.txt",
+    }
+    assert found.files[digest(1)].paths == ["x.txt", "y.txt"]
+    (tmp_path / "reprokit.toml").write_text("")
+    done = Project(tmp_path).reprokit("lineage", "aaa", "--down")
+    lines = [line.strip("│├└─ ") for line in done.stdout.splitlines()]
+    of_y = next(number for number, line in enumerate(lines) if line.startswith("y, run"))
+    assert "(as copy/y.csv)" in lines[of_y]
+    assert lines[of_y + 1].startswith("y.txt")
+    assert "y.txt" in found._repr_html_()
+    assert '|"copy/y.csv"|' in found.mermaid()
+    assert 'label="copy/y.csv"' in found.dot()
+
+
+def test_an_edited_file_says_that_the_lineage_is_of_what_was_written(pipeline):
+    (figure,) = pipeline.root.glob("fig-*.txt")
+    assert trace(pipeline.vault, figure.name).notes == []
+    figure.write_text("retouched")
+    found = trace(pipeline.vault, figure.name)
+    (run,) = (run for run in found.runs.values() if run.what == "pipeline.plot")
+    assert found.notes == [f"changed since: this is the lineage of what run {run.run_id[:8]} had written"]
+    done = pipeline.reprokit("lineage", figure.name, "--up")
+    assert f"what went into {figure.name} (changed since" in done.stdout
+    assert json.loads(pipeline.reprokit("lineage", figure.name, "--json").stdout)["notes"] == found.notes
+    assert "changed since" in found._repr_html_()
+
+
+def test_an_input_whose_present_content_no_run_used_says_so(pipeline):
+    (pipeline.root / "raw.csv").write_text("22")
+    found = trace(pipeline.vault, "raw.csv")
+    assert found.notes == ["1 run used other content of it"]
+    assert found.runs == {}
+    done = pipeline.reprokit("lineage", "raw.csv")
+    assert done.returncode == 0, done.stderr
+    assert "1 run used other content of it" in done.stdout
+    (pipeline.root / "elsewhere").mkdir()
+    (pipeline.root / "elsewhere" / "raw.csv").write_text("23")
+    with pytest.raises(RunNotFoundError):
+        trace(pipeline.vault, "elsewhere/raw.csv")
+    (pipeline.root / "raw.csv").unlink()
+    found = trace(pipeline.vault, "raw.csv")
+    assert len(found.runs) == 2
+    assert "not there any more" in found.notes[0]
+
+
+def test_a_file_that_is_nowhere_and_of_no_run_is_told(pipeline):
+    done = pipeline.reprokit("lineage", "nothere.png")
+    assert done.returncode == 1
+    assert "'nothere.png' is not there, and no run in" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_forms_at_once_are_a_usage_error(pipeline):
+    done = pipeline.reprokit("lineage", "@", "--mermaid", "--dot")
+    assert (done.returncode, "give one of" in done.stderr) == (2, True)
+
+
+def test_a_run_is_also_named_by_the_path_of_its_folder(pipeline):
+    folder = pipeline.folders[0]
+    assert trace(pipeline.vault, str(folder)).focus in trace(pipeline.vault, folder.name).runs

@@ -14,6 +14,22 @@ from reprokit.errors import QueryError
 from tests.catalog.conditions import holds, index_of, made_runs, nodes
 
 
+@settings(deadline=None)
+@given(made_runs(), nodes())
+def test_repetitions_are_left_out_whichever_way_the_answer_is_found(runs, node):
+    db, now = index_of(runs), time.time()
+    originals = {n for n, run in enumerate(runs, 1) if not run["repeats"]}
+    few, plan.FEW = plan.FEW, 0
+    try:
+        for sort in ("-started", "value.x"):
+            for limit in (None, len(runs)):
+                found = set(plan.answer(db, node, order.read(sort), limit, True, now, repetitions=False))
+                assert found == fitting(runs, node, now, children=True) & originals
+                assert set(plan.answer(db, None, order.read(sort), limit, True, now, repetitions=False)) == originals
+    finally:
+        plan.FEW = few
+
+
 def fitting(runs, node, now, *, children):
     told = [(n, run) for n, run in enumerate(runs, 1) if children or run["root"]]
     return {n for n, run in told if holds(node, run, lambda one: moments.bounds(one, now))}

@@ -10,11 +10,14 @@ import subprocess
 
 import pytest
 
+from reprokit.capture.files import digest_path
 from reprokit.catalog import scan
 from reprokit.catalog.verify import verify
 from reprokit.errors import RunNotFoundError, VaultError
 from reprokit.vault import marks
 from tests.catalog import vaults
+from tests.catalog.made_up import MadeVault
+from tests.catalog.made_up import artifact as made_artifact
 from tests.conftest import git
 
 DOCUMENTS = ("context.json", "pre-run-info.json", "post-run-info.json")
@@ -431,3 +434,32 @@ def unpack(store):
             ["git", "unpack-objects", "-q"], cwd=store, input=data, check=True, env={**os.environ, "GIT_DIR": "."}
         )
     git(store, "--git-dir=.", "fsck", "--full")
+
+
+def test_a_folder_stands_for_the_recorded_files_in_it(tmp_path):
+    vault = MadeVault(tmp_path / "vault")
+    paths = ["results/a.txt", "results/deep/b.txt", "results2/c.txt", "d.txt"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    records = []
+    for path in paths:
+        digest, size = digest_path(str(tmp_path / path))
+        records.append(made_artifact(path, digest, size=size, seen=True))
+    vault.run(artifacts=records)
+    report = verify(vault.path, tmp_path / "results")
+    assert (report.ok, report.files) == (True, 2)
+    (tmp_path / "results2" / "c.txt").write_text("changed")
+    assert verify(vault.path, tmp_path / "results").ok
+    (tmp_path / "results" / "deep" / "b.txt").write_text("changed")
+    assert failures(verify(vault.path, tmp_path / "results")) == {("changed", "b.txt")}
+    shutil.rmtree(tmp_path / "results")
+    assert failures(verify(vault.path, tmp_path / "results")) == {("missing", "a.txt"), ("missing", "b.txt")}
+    (tmp_path / "empty").mkdir()
+    assert failures(verify(vault.path, tmp_path / "empty")) == {("unrecorded", "empty")}
+
+
+def test_the_path_of_a_runs_folder_stands_for_the_run(root):
+    run = scan.runs(root / "vault")[0]
+    report = verify(root / "vault", run.folder)
+    assert (report.ok, report.runs) == (True, 1)

@@ -113,12 +113,102 @@ def test_a_file_that_is_gone_is_found_by_its_name(project):
     assert (origin.how, origin.changed, origin.digest) == ("name", None, None)
 
 
-def test_a_renamed_and_changed_file_is_found_by_the_tag_that_its_name_still_has(project):
+def test_a_name_whose_stem_no_run_made_under_its_tag_is_of_no_run(project):
     path = made(project)
     other = path.with_name(path.name.replace("fig-", "picture-"))
     path.rename(other)
     other.write_text("changed")
-    assert ask(project.vault, other).how == "name"
+    origin = ask(project.vault, other)
+    assert (origin.how, origin.run, origin.changed) == (None, None, None)
+    assert [(one.what, one.path) for one in origin.candidates] == [("__main__.save", path.name)]
+    done = project.reprokit("whence", other.name)
+    assert done.returncode == 1
+    assert "under the commit and config in its name these files were made" in done.stdout
+    assert path.name in done.stdout
+    assert "changed since" not in done.stdout
+
+
+def test_a_side_car_answers_for_its_file(project):
+    path = made(project)
+    origin = ask(project.vault, f"{path}.run.json")
+    assert (origin.how, origin.path, origin.changed) == ("content", str(path), False)
+
+
+TWO = """
+import reprokit as rk
+from PIL import Image
+@rk.Artifact("o", config={"n": 5}, embed=True, allow_dirty=True)
+def draw(o, color="red"): Image.new("RGB", (4, 4), color).save(o)
+@rk.Artifact("o", config={"n": 5}, embed=True, allow_dirty=True)
+def chart(o): Image.new("RGB", (4, 4), "blue").save(o)
+draw("fig.png")
+chart("map.png")
+draw("fig.png", color="green")
+"""
+
+
+def test_several_functions_under_one_tag_are_all_named_unless_the_name_tells(project, tmp_path):
+    pytest.importorskip("PIL")
+    project.python(TWO)
+    (path,) = project.root.glob("fig-*.png")
+    (other,) = project.root.glob("map-*.png")
+
+    def edited(name, folder=tmp_path):
+        target = folder / name
+        target.write_bytes(path.read_bytes() + b"trailing")
+        return target
+
+    slide = edited("slide.png")
+    origin = ask(project.vault, slide)
+    assert (origin.how, origin.run, origin.changed) == ("embedded tag", None, None)
+    assert [(one.what, one.path) for one in origin.candidates] == [
+        ("__main__.draw", path.name),
+        ("__main__.chart", other.name),
+    ]
+    done = project.reprokit("whence", str(slide))
+    assert done.returncode == 0, done.stderr
+    assert "was made by one of these, same commit and config:" in done.stdout
+    assert "changed since" not in done.stdout
+    assert len(json.loads(project.reprokit("whence", "--json", str(slide)).stdout)["candidates"]) == 2
+    done = project.reprokit("show", str(slide))
+    assert done.returncode == 1
+    assert "fits 2 runs" in done.stderr
+    for name, function, changed in (("fig.png", "draw", None), ("map.png", "chart", None), (path.name, "draw", True)):
+        origin = ask(project.vault, edited(name))
+        assert (origin.run.function, origin.changed) == (f"__main__.{function}", changed)
+    renamed = edited("renamed.png")
+    shutil.copy(f"{other}.run.json", f"{renamed}.run.json")
+    assert ask(project.vault, renamed).run.function == "__main__.chart"
+    talk = tmp_path / "talk.pptx"
+    with zipfile.ZipFile(talk, "w") as document:
+        document.write(slide, "ppt/media/image1.png")
+    done = project.reprokit("whence", str(talk))
+    assert "one of these" in done.stdout
+
+
+def test_of_equal_names_in_several_folders_the_place_decides(tmp_path):
+    vault = MadeVault(tmp_path / "vault")
+    name = "fig-1a2b3c4-44136fa355.png"
+    vault.run("first.draw", artifacts=[artifact(f"a/{name}")])
+    vault.run("second.draw", artifacts=[artifact(f"b/{name}")])
+    for folder, what in (("a", "first.draw"), ("b", "second.draw")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("edited")
+        assert ask(vault.path, tmp_path / folder / name).run.what == what
+    (tmp_path / name).write_text("edited")
+    origin = ask(vault.path, tmp_path / name)
+    assert origin.run is None
+    assert {one.what for one in origin.candidates} == {"first.draw", "second.draw"}
+
+
+def test_a_document_without_made_files_says_so(project, tmp_path):
+    made(project)
+    talk = tmp_path / "talk.pptx"
+    with zipfile.ZipFile(talk, "w") as document:
+        document.writestr("ppt/media/image1.png", b"of nobody")
+    done = project.reprokit("whence", str(talk))
+    assert done.returncode == 1
+    assert "files inside it were looked at" in done.stdout
 
 
 def test_a_changed_picture_is_found_by_the_tag_inside_it(project, tmp_path):

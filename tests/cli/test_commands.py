@@ -317,3 +317,36 @@ def test_monitor_works_without_git_and_without_settings(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "hi\n"
+
+
+def test_show_takes_the_path_of_a_runs_folder(project):
+    project.python(RUN)
+    (folder,) = project.folders
+    run_id = listed(project)[0]["run_id"]
+    for wanted in (str(folder), f"{folder}/", f"vault/runs/{folder.name}"):
+        done = project.reprokit("show", wanted)
+        assert done.returncode == 0, done.stderr
+        assert run_id in done.stdout
+    assert project.reprokit("show", "vault/runs/nothing").returncode == 1
+
+
+def test_show_says_that_the_record_of_an_end_is_damaged(project):
+    project.python(RUN)
+    (folder,) = project.folders
+    (folder / "post-run-info.json").write_bytes(b"{")
+    done = project.reprokit("show")
+    assert done.returncode == 1
+    assert "damaged" in done.stdout
+    assert "interrupted" not in done.stdout.partition("child")[0]
+    assert "outer" in done.stdout
+    assert "post-run-info.json" in done.stderr
+    done = project.reprokit("show", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["problems"]
+
+
+def test_show_leaves_the_hash_of_no_config_out(project):
+    project.python("import reprokit as rk\nwith rk.run('plain'): pass\n")
+    assert "config hash" not in project.reprokit("show").stdout
+    project.python(RUN)
+    assert "config hash" in project.reprokit("show").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -10,8 +11,10 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -207,3 +210,119 @@ def test_watching_on_a_terminal_refreshes_in_place_and_ends_on_interrupt(project
     finally:
         os.close(outer)
         os.close(inner)
+
+
+LONG = """
+import reprokit as rk
+
+for number in range(3):
+    with rk.run("analysis.of.a.long.name", config={"lr": number}) as run:
+        for name in ("rmse", "accuracy", "epochs", "loss"):
+            run.record(name, number + 0.123456)
+"""
+
+
+def test_on_80_columns_no_id_status_or_time_is_cut_and_values_fold(project, monkeypatch):
+    project.python(LONG)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = project.reprokit("runs").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["id", "when", "what", "status", "took", "values"]
+    runs = json.loads(project.reprokit("runs", "--json").stdout)
+    found = [line for line in lines[1:] if line[0] != " "]
+    assert [line.split()[0] for line in found] == [run["run_id"][:8] for run in runs]
+    assert all(re.search(r"^\w{8}  \d\d-\d\d \d\d:\d\d  \S.*  complete  [\d.]+ m?s ", line) for line in found)
+    text = "".join(re.sub(r"^.* m?s +", "", line) if line[0] != " " else line.strip() for line in lines[1:])
+    assert text.count("epochs=") == 3
+    monkeypatch.setenv("COLUMNS", "88")
+    head = project.reprokit("runs").stdout.splitlines()[0].split()
+    assert head == ["id", "when", "what", "status", "commit", "took", "values"]
+    monkeypatch.setenv("COLUMNS", "20")  # too little: lines are longer, nothing is lost
+    assert runs[0]["run_id"][:8] in project.reprokit("runs").stdout
+    monkeypatch.delenv("COLUMNS")
+    assert "config" in project.reprokit("runs").stdout.splitlines()[0]
+
+
+def test_on_a_terminal_of_80_columns_nothing_that_must_not_is_cut(project):
+    project.python(LONG)
+    outer, inner = pty.openpty()
+    try:
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+        env = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm"}
+        command = [sys.executable, "-m", "reprokit", "runs"]
+        process = subprocess.Popen(command, cwd=project.root, env=env, stdin=inner, stdout=inner)
+        seen = read_until(outer, b"loss=0.123456").decode()
+        assert process.wait(30) == 0
+    finally:
+        os.close(outer)
+        os.close(inner)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", seen).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert (
+        len([line for line in lines if re.match(r"\w{8}  \d\d-\d\d \d\d:\d\d  .*  complete  [\d.]+ m?s ", line)]) == 3
+    )
+
+
+@pytest.fixture
+def repeated(made):
+    """Three runs, the newest of which repeats the oldest."""
+    path = made.folders[-1] / "pre-run-info.json"
+    told = json.loads(path.read_bytes())
+    told["reproduction_of"] = json.loads((made.folders[0] / "pre-run-info.json").read_bytes())["run_id"]
+    path.write_text(json.dumps(told))
+    for index in made.vault.glob("index.sqlite*"):
+        index.unlink()
+    return made, told["run_id"], told["reproduction_of"]
+
+
+def test_runs_that_repeat_others_are_listed_when_they_are_wanted(repeated):
+    project, again, original = repeated
+
+    def found(*args):
+        return [run["run_id"] for run in json.loads(project.reprokit("runs", "--json", *args).stdout)]
+
+    assert len(found()) == 2
+    assert again not in found()
+    assert original in found()
+    assert found("--repetitions")[0] == again
+    assert found("--where", f"reproduction_of = '{original[:8]}'") == [again]
+    assert len(found("--where", "not has reproduction_of")) == 2
+    assert (len(found("--children")), len(found("--children", "--repetitions"))) == (2 + 15, 3 + 15 + 30)
+    assert "... 1 more; --limit 2 shows all" in project.reprokit("runs", "--limit", "1").stdout
+    done = project.reprokit("runs", "--where", f"id = '{again}'")
+    assert "no runs fit these conditions, of 2" in done.stdout
+    assert "--repetitions lists them" in done.stdout
+    head, newest, *others = rows(project.reprokit("runs", "--repetitions"))
+    assert (head[-1], newest[-1]) == ("repeats", original[:8])
+    assert all(original[:8] not in one[1:] for one in others)
+    assert "repeats" not in rows(project.reprokit("runs"))[0]
+
+
+def test_a_repetition_without_a_verdict_is_none_that_was_tried(repeated):
+    project, again, _ = repeated
+    assert "reproduced" not in rows(project.reprokit("runs"))[0]
+    assert json.loads(project.reprokit("runs", "--json", "--where", "has reproduced").stdout) == []
+    folder = project.folders[-1]
+    mark = {
+        "schema": "reprokit/mark/1",
+        "event": "verdict",
+        "run_id": again,
+        "text": "reproduced",
+        "timestamp": "2026-01-01T00:00:00+00:00",
+    }
+    (folder / "marks-h-1-aa.jsonl").write_text(json.dumps(mark) + "\n")
+    for index in project.vault.glob("index.sqlite*"):
+        index.unlink()
+    table = rows(project.reprokit("runs"))
+    assert table[0][-1] == "reproduced"
+    assert table[-1][-1] == "1 of 1"
+
+
+def test_a_function_is_found_by_the_end_of_its_name_and_by_a_pattern_for_it(made):
+    def found(*args):
+        return len(json.loads(made.reprokit("runs", "--children", "--json", *args).stdout))
+
+    assert found("--function", "st*") == found("--function", "step") == found("--function", "__main__.st?p") == 45
+    assert found("--where", "function = 'step'") == found("--where", "function like 's*'") == 45
+    assert found("--where", "function != 'step'") == found("--function", "f*") == 3
+    assert found("--function", "tep") == found("--function", "main__*x") == 0

@@ -311,3 +311,12 @@ def test_no_shape_of_a_command_keeps_a_secret(project):
         )
     assert len(project.folders) == 4
     planted.assert_none_in(project.vault)
+
+
+def test_a_secret_that_an_argument_names_is_taken_out_of_the_command_line_too(project):
+    project.python(
+        "import sys, reprokit as rk\n@rk.monitor\ndef login(user, password): return 1\nlogin('ada', sys.argv[1])\n",
+        "correct-horse-battery",
+    )
+    for path in project.vault.rglob("*.json*"):
+        assert b"correct-horse" not in path.read_bytes(), path

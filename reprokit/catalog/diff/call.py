@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from reprokit.catalog.diff import values
+from reprokit.catalog.diff import tagged, values
 from reprokit.catalog.diff.result import Row, settle
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def arguments(a: Facts, b: Facts) -> Aspect:
     commands = [(facts.pre.command if facts.pre else None) or [] for facts in (a, b)]
     if any(commands):
         first, second = (command[len(program(command)) :] for command in commands)
-        return settle("arguments", "cause", values.rows(first, second, before="command"))
+        return settle("arguments", "cause", _telling(values.rows(first, second, before="command"), a, b))
     exact = _same_archives(a, b)
     if a.call.args_archive and b.call.args_archive:
         same = " (the same, byte for byte)" if exact else ""
@@ -87,7 +87,46 @@ def arguments(a: Facts, b: Facts) -> Aspect:
     before, after = _places(a), _places(b)
     for place in dict.fromkeys([*before, *after]):
         rows += _argument(place, before, after, a, b, exact)
-    return settle("arguments", "cause", _by_keyword(rows), notes=notes)
+    return settle("arguments", "cause", _by_keyword(_telling(rows, a, b)) + _process(a, b), notes=notes)
+
+
+def _telling(rows: list[Row], a: Facts, b: Facts) -> list[Row]:
+    """Leave out arguments that are the same file under another tag."""
+    return [row for row in rows if row.kind != "changed" or not tagged.is_same_file(row.a, row.b, a, b)]
+
+
+def _process(a: Facts, b: Facts) -> list[Row]:
+    """Compare what the processes of blocks were started with: what stands in a script reads ``sys.argv``."""
+    if "function" in (a.run.kind, b.run.kind):
+        return []
+    first, second = (words(facts.pre.argv) if facts.pre and facts.pre.argv else None for facts in (a, b))
+    if first is None or second is None:
+        return []
+    before, after = ({f"sys.argv[{at}]": word for at, word in enumerate(told, 1)} for told in (first, second))
+    return [row for place in dict.fromkeys([*before, *after]) for row in _telling(_word(place, before, after), a, b)]
+
+
+def _word(place: str, first: dict[str, str], second: dict[str, str]) -> list[Row]:
+    if place not in second:
+        return [Row(name=place, kind="removed", a=first[place])]
+    if place not in first:
+        return [Row(name=place, kind="added", b=second[place])]
+    if first[place] == second[place] and REDACTED in first[place]:
+        return [Row(name=place, kind="unknown", a=first[place], b=second[place], note="a secret was taken out")]
+    return values.rows(first[place], second[place], before=place)
+
+
+def words(argv: list[str]) -> list[str] | None:
+    """Give the arguments of a Python process, behind interpreter, its options and the script; None in a notebook's."""
+    at = 1
+    while at < len(argv) and argv[at].startswith("-") and argv[at] != "-":
+        option = argv[at]
+        at += 1
+        if option.startswith(("-c", "-m")):
+            at += option in ("-c", "-m")
+            return None if "ipykernel" in " ".join(argv[:at]) else argv[at:]
+        at += option in ("-W", "-X", "--check-hash-based-pycs")
+    return None if "ipykernel" in "".join(argv[at : at + 1]) else argv[at + 1 :]
 
 
 def _places(facts: Facts) -> dict[str, Any]:

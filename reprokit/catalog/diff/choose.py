@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 _FEW = 1000  # commands that are looked at for the same one
 _EARLIER = """
 SELECT id FROM runs WHERE kind = ? AND function IS ? AND (parent_id IS NULL) = ?
-AND (started < ? OR (started = ? AND id < ?)) ORDER BY started DESC, id DESC LIMIT ?
+AND (started < ? OR (started = ? AND id < ?)) AND NOT repeats ORDER BY started DESC, id DESC LIMIT ?
 """
-_NEWEST = "SELECT id, kind, function FROM runs WHERE parent_id IS NULL ORDER BY started DESC, folder DESC"
+_NEWEST = (
+    "SELECT id, kind, function FROM runs WHERE parent_id IS NULL AND NOT repeats ORDER BY started DESC, folder DESC"
+)
 
 
 def one(vault: Path, wanted: str) -> Run | Child:
@@ -78,7 +80,7 @@ def newest_two(vault: Path) -> tuple[Run | Child, Run | Child]:
 
 
 def before(vault: Path, run: Run | Child) -> Run | Child:
-    """Give the run before a run, of the same function.
+    """Give the run before a run, of the same function; of one that repeats another, that other one.
 
     Raises
     ------
@@ -87,7 +89,9 @@ def before(vault: Path, run: Run | Child) -> Run | Child:
     RecordError
         When the run's own record is damaged.
     """
-    told = f"before {run.run_id[:8]} of {run.what}"
+    root = run.root
+    of = root.pre.reproduction_of
+    told = f"before {run.run_id[:8]} of {run.what}" if of is None else f"{of[:8]}, which {root.run_id[:8]} repeats,"
     found = ask(vault, lambda index: _before(index, run))
     if found is None:
         raise RunNotFoundError(told, str(vault))
@@ -95,12 +99,35 @@ def before(vault: Path, run: Run | Child) -> Run | Child:
 
 
 def _before(index: Index, run: Run | Child) -> Run | Child | None:
-    own = index.db.execute("SELECT id, started FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
+    own = index.db.execute("SELECT id, started, repeats FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
     if own is None:
         return None
-    row, started = own
+    row, started, repeats = own
+    if repeats:
+        return _original(index, row)
     wanted = (run.kind, run.function, isinstance(run, Run), started, started, row, 1 if run.function else _FEW)
     return next((other for other in _readable(index, wanted) if _key(other) == _key(run)), None)
+
+
+def _original(index: Index, row: int) -> Run | Child | None:
+    """Give what a run, or a child run of one, repeats: of child runs of the same function the one in the same place."""
+    db = index.db
+    root, of = db.execute(
+        "SELECT id, reproduction_of FROM runs WHERE id = (SELECT root FROM runs WHERE id = ?)", (row,)
+    ).fetchone()
+    found = db.execute("SELECT id, root, parent_id FROM runs WHERE run_id = ?", (of,)).fetchone()
+    if found is None:
+        return None
+    if row == root:
+        return index.run(found[0])
+    siblings = (
+        "SELECT id FROM runs WHERE root = ? AND parent_id IS NOT NULL "
+        "AND function IS (SELECT function FROM runs WHERE id = ?) ORDER BY started, id"
+    )
+    mine = [one for (one,) in db.execute(siblings, (root, row))]
+    theirs = [one for (one,) in db.execute(siblings, (found[1], row))]
+    place = mine.index(row)
+    return index.run(theirs[place]) if place < len(theirs) else None
 
 
 def _readable(index: Index, wanted: tuple[object, ...]) -> Iterator[Run | Child]:

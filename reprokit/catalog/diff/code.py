@@ -11,6 +11,7 @@ from reprokit.catalog.diff.call import is_damaged, why
 from reprokit.catalog.diff.parts import Finder
 from reprokit.catalog.diff.patches import Writer
 from reprokit.catalog.diff.result import Aspect, Row, settle
+from reprokit.catalog.diff.tagged import Data
 from reprokit.catalog.diff.trees import Missing, tree_of
 from reprokit.errors import GitError, TreeNotFoundError
 
@@ -40,9 +41,9 @@ def code(a: Facts, b: Facts, shown: CodeShown, context: int) -> tuple[list[Aspec
 class Pair:
     """Two trees and the files that differ between them."""
 
-    def __init__(self, a: Tree, b: Tree) -> None:
+    def __init__(self, a: Tree, b: Tree, data: Data) -> None:
         self.a, self.b = a, b
-        self.changed = trees.compare(a, b)
+        self.changed = [one for one in trees.compare(a, b) if one.path not in data]
 
 
 def _pair(a: Facts, b: Facts, scratch: Path) -> Pair:
@@ -52,7 +53,7 @@ def _pair(a: Facts, b: Facts, scratch: Path) -> Pair:
             found.append(tree_of(facts, scratch / name))
         except Missing as error:
             raise Missing(f"{name}: {error}") from error
-    return Pair(*found)
+    return Pair(found[0], found[1], Data(a, b))
 
 
 def _same_tree(a: Facts, b: Facts) -> bool:
@@ -185,7 +186,8 @@ def _left_out(a: Facts, b: Facts) -> tuple[list[Row], list[str]]:
         return [], []
     first, second = ({one.path: one for one in facts.snapshot.left_out} for facts in (a, b) if facts.snapshot)
     rows, doubtful = [], []
-    for path in sorted(first.keys() & second.keys()):
+    data = Data(a, b)
+    for path in sorted(path for path in first.keys() & second.keys() if path not in data):
         one, two = first[path], second[path]
         if one.digest is None or two.digest is None:
             doubtful.append(path)

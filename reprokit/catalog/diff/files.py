@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reprokit.catalog.diff import tagged
 from reprokit.catalog.diff.call import is_damaged, why
 from reprokit.catalog.diff.result import Row, settle
 
@@ -30,6 +31,8 @@ def _compare(a: Facts, b: Facts, name: str, *, used: bool) -> Aspect:
     if a.end is None or b.end is None:
         return settle(name, role, [], reason=why(a, b, "end"), damaged=is_damaged(a, b, "end"))
     first, second = (_digests(facts, used=used) for facts in (a, b))
+    if used:  # outputs stand under the paths that were asked for anyway
+        first, second = tagged.paired(first, second)
     found = [_row(path, first, second) for path in sorted({**first, **second})]
     rows = _moved([row for row in found if row is not None])
     reason = "" if first or second else "none is recorded"

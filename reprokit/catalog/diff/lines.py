@@ -63,6 +63,7 @@ def hunks(a: list[str], b: list[str], found: list[Change], wanted: Callable[[Cha
     """Give the lines of a unified diff that shows the wanted changes alone."""
     told: list[str] = []
     group: list[Change] = []
+    before = 0  # where the present group begins
     top = 0  # where the change before, shown or not, ended in `a`
     for index, change in enumerate(found):
         bottom = found[index + 1].a[0] if index + 1 < len(found) else len(a)

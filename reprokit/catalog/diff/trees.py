@@ -40,13 +40,16 @@ class Tree(Protocol):
     @property
     def files(self) -> Mapping[str, File]:
         """What it holds."""
+        ...
 
     @property
     def algorithm(self) -> str:
         """Of the objects' names."""
+        ...
 
     def batch(self, oids: Sequence[str]) -> bytes:
         """Give what ``git cat-file --batch`` says of objects; raises `GitError`."""
+        ...
 
 
 class Missing(Exception):  # noqa: N818 - an outcome, told to the user as a reason

@@ -25,7 +25,8 @@ def verdict(aspects: list[Aspect]) -> str:
     """Say in one or two sentences what differs and why, most likely first."""
     results = [one for one in aspects if one.role == "result"]
     differing = [one.name for one in results if one.same is False]
-    causes = [_cause(one) for one in aspects if one.role == "cause" and one.same is False]
+    followed = any(one.name == "other code" for one in aspects)
+    causes = [_cause(one, followed) for one in aspects if one.role == "cause" and one.same is False]
     chance = [one.name for one in aspects if one.role == "chance" and one.same is False]
     doubtful = [one.name for one in aspects if one.role == "cause" and one.same is None and one.reason != _NOTHING]
     unsure = f"; not comparable: {_list(doubtful)}" if doubtful else ""
@@ -73,9 +74,9 @@ def _without_difference(results: list[Aspect], causes: list[str], bound: str) ->
     return f"{head}, {'although' if known else 'and'} these differ: {_list(causes)}"
 
 
-def _cause(one: Aspect) -> str:
+def _cause(one: Aspect, followed: bool) -> str:
     rows = [row for row in one.rows if row.kind not in ("same", "unknown")]
-    name = _WORDS.get(one.name, one.name)
+    name = "code" if one.name == "code" and not followed else _WORDS.get(one.name, one.name)
     named = ", ".join(_name(row, one.name) for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     if one.name in ("config", "arguments", "python", "environment") and rows:

@@ -1,4 +1,7 @@
-"""Which runs stay, and why: those at work, those that people named, those that files still refer to, and their ancestors."""
+"""Which runs stay, and why: those at work, those that people named, those that files still refer to, and their ancestors.
+
+A run that repeats another stays with that one: no policy counts it on its own.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,9 @@ class Live:
             self._keep((row.run_id for row in newest_first if row.tagged), "tagged")
         self._by_time(newest_first)
         self._by_files()
+        self._repeated()
         self._ancestors()
+        self._repetitions(newest_first)
         return self.why
 
     def _keep(self, run_ids: Iterable[str], why: str) -> None:
@@ -62,15 +67,35 @@ class Live:
             self.why.setdefault(run_id, why)
 
     def _by_time(self, newest_first: list[Row]) -> None:
+        originals = [row for row in newest_first if row.repeats is None]
         if self._policy.keep_last is not None:
             counts: dict[str, int] = {}
-            for row in newest_first:
+            for row in originals:
                 counts[row.what] = counts.get(row.what, 0) + 1
                 if counts[row.what] <= self._policy.keep_last:
                     self._keep([row.run_id], f"of the newest {self._policy.keep_last}")
         if self._policy.keep_days is not None:
             since = self._now - self._policy.keep_days * _DAY
-            self._keep((row.run_id for row in newest_first if row.started >= since), "young enough")
+            self._keep((row.run_id for row in originals if row.started >= since), "young enough")
+
+    # --- repetitions -------------------------------------------------------------------------------------------------
+
+    def _original(self, row: Row) -> str | None:
+        """Give the root run of what a run repeats."""
+        found = self._ledger.db.execute("SELECT root_id FROM runs WHERE run_id = ? LIMIT 1", (row.repeats,)).fetchone()
+        return found[0] if found is not None else None
+
+    def _repeated(self) -> None:
+        """Keep what an open run repeats: it will be compared with that."""
+        for row in self._rows:
+            original = self._original(row) if row.open and row.repeats is not None else None
+            if original is not None:
+                self._keep([original], "is being repeated")
+
+    def _repetitions(self, newest_first: list[Row]) -> None:
+        for row in reversed(newest_first):  # the oldest first: one may repeat a repetition
+            if row.repeats is not None and self._original(row) in self.why:
+                self._keep([row.run_id], "repeats a run that stays")
 
     # --- files -------------------------------------------------------------------------------------------------------
 

@@ -43,9 +43,10 @@ def plan(
     """Find out what could be removed.
 
     Kept are runs that are open, runs whose files are in the project (by side-car or content, moved ones too), the runs
-    that made what those used, tagged ones, and what `keep_last` and `keep_days` say.  Without any of `keep_last`,
-    `keep_days` and `only_tagged` all runs are kept, and only what no run refers to goes: source trees, blobs, what dead
-    processes left, and caches that were not used for a month.
+    that made what those used, tagged ones, and what `keep_last` and `keep_days` say.  Runs that repeat another are not
+    counted: they stay as long as that one does.  Without any of `keep_last`, `keep_days` and `only_tagged` all runs are
+    kept, and only what no run refers to goes: source trees, blobs, what dead processes left, and caches that were not
+    used for a month.
 
     Parameters
     ----------

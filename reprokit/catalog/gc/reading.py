@@ -38,6 +38,7 @@ class Row(NamedTuple):
     open: bool  # it has no end, and its process may live
     process: str | None  # names the process while that lives, and the trees that the run refers to
     tagged: bool
+    repeats: str | None  # the run, or child run, that it repeats
 
 
 class Reading:
@@ -172,6 +173,7 @@ class Reading:
             open=run.post is None and alive is not False,
             process=process,
             tagged=bool(run.tags or any(child.tags for child in run.children)),
+            repeats=run.pre.reproduction_of,
         )
 
 

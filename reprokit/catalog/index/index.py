@@ -238,6 +238,7 @@ def _catch_up(
     if not found:
         return
     db.execute("PRAGMA cache_size = -65536")
+    db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is found again by listing
     db.execute("BEGIN IMMEDIATE")
     try:
         filler = fill.Filler(db)

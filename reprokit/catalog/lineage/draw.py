@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reprokit.model.text import printable
 
 if TYPE_CHECKING:
-    from reprokit.catalog.lineage.graph import FileNode, Lineage, RunNode
+    from reprokit.catalog.lineage.graph import Edge, FileNode, Lineage, RunNode
 
 
 def file_label(file: FileNode) -> str:
@@ -41,7 +41,8 @@ def mermaid(lineage: Lineage) -> str:
         lines.append(f'  {names[key]}(["{_mermaid(run_label(run))}"])')
     for edge in lineage.edges:
         ends = (edge.run, edge.file) if edge.kind == "generated" else (edge.file, edge.run)
-        lines.append(f"  {names[ends[0]]} {'-->' if edge.exact else '-.->'} {names[ends[1]]}")
+        called = f'|"{_mermaid(printable(edge.path))}"|' if _elsewhere(lineage, edge) else ""
+        lines.append(f"  {names[ends[0]]} {'-->' if edge.exact else '-.->'}{called} {names[ends[1]]}")
     lines.append("  classDef stale stroke-dasharray: 4 3,color:#a33")
     lines.append(f"  style {names[lineage.focus]} stroke-width:3px")
     return "\n".join(lines) + "\n"
@@ -58,34 +59,51 @@ def dot(lineage: Lineage) -> str:
         lines.append(f"  {names[key]} [shape=ellipse, label={_dot(run_label(run))}{_bold(lineage, key)}];")
     for edge in lineage.edges:
         ends = (edge.run, edge.file) if edge.kind == "generated" else (edge.file, edge.run)
-        lines.append(f"  {names[ends[0]]} -> {names[ends[1]]}{'' if edge.exact else ' [style=dashed]'};")
+        told = [f"label={_dot(printable(edge.path))}"] * _elsewhere(lineage, edge) + ["style=dashed"] * (not edge.exact)
+        shown = f" [{', '.join(told)}]" if told else ""
+        lines.append(f"  {names[ends[0]]} -> {names[ends[1]]}{shown};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def html(lineage: Lineage) -> str:
     """Give nested lists for a notebook: upwards and downwards from what was asked for."""
-    parts = [f"<b>{_html.escape(label(lineage, lineage.focus))}</b>"]
+    parts = [f"<b>{_html.escape(heading(lineage))}</b>"]
     for title, upwards in (("what went into it", True), ("what was made from it", False)):
         inner = _list(lineage, lineage.focus, {lineage.focus}, upwards=upwards)
         parts.append(f"<div>{title}{inner}</div>" if inner else f"<div>{title}: nothing that is recorded</div>")
     return f"<div class='reprokit-lineage'>{''.join(parts)}</div>"
 
 
-def label(lineage: Lineage, key: str) -> str:
-    """Name any node in one line, with what is wrong with it."""
+def heading(lineage: Lineage) -> str:
+    """Name what was asked for, with what is to be said of it."""
+    notes = f" ({printable('; '.join(lineage.notes))})" if lineage.notes else ""
+    return f"{label(lineage, lineage.focus)}{notes}"
+
+
+def label(lineage: Lineage, key: str, edge: Edge | None = None) -> str:
+    """Name any node in one line, with what is wrong with it; a file as the run at the other end of an edge called it."""
     if key in lineage.runs:
-        return run_label(lineage.runs[key])
+        called = f" (as {printable(edge.path)})" if edge is not None and _elsewhere(lineage, edge) else ""
+        return f"{run_label(lineage.runs[key])}{called}"
     stale = _stale(lineage, key)
-    return file_label(lineage.files[key]) + (f" (stale: {printable('; '.join(stale))})" if stale else "")
+    file = lineage.files[key]
+    name = file_label(file) if edge is None or not _elsewhere(lineage, edge) else printable(edge.path)
+    return name + (f" (stale: {printable('; '.join(stale))})" if stale else "")
+
+
+def _elsewhere(lineage: Lineage, edge: Edge) -> bool:
+    """Tell whether a run called a file otherwise than its node is called."""
+    return edge.path != lineage.files[edge.file].paths[0]
 
 
 def _list(lineage: Lineage, key: str, seen: set[str], *, upwards: bool) -> str:
     items = []
-    for other, _ in lineage.above(key) if upwards else lineage.below(key):
+    for other, edge in lineage.above(key) if upwards else lineage.below(key):
         again = other in seen
         seen.add(other)
         inner = "" if again else _list(lineage, other, seen, upwards=upwards)
-        items.append(f"<li>{_html.escape(label(lineage, other))}{' &hellip;' if again else ''}{inner}</li>")
+        shown = _html.escape(label(lineage, other, edge))
+        items.append(f"<li>{shown}{' &hellip;' if again else ''}{inner}</li>")
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 

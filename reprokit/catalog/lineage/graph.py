@@ -50,6 +50,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     exact : bool
         False when the file has another content than the run wrote there: somebody changed it in between.
+    path : str
+        What the file was called when this run wrote or used it: its content may have been elsewhere too.
     via : str or None
         The run around, within or beside it that did so, when it was not that run itself.
     """
@@ -57,6 +59,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     file: str
     kind: Literal["used", "generated"]
+    path: str
     exact: bool = True
     via: str | None = None
 
@@ -75,6 +78,8 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
         Whether there was more than could be followed.
     stale : dict or None
         Key of a file -> why it would come out differently today; None when that was not looked at.
+    notes : list of str
+        What is to be said of the file that was asked for.
     """
 
     focus: str
@@ -83,6 +88,7 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     edges: list[Edge]
     cut: bool = False
     stale: dict[str, list[str]] | None = None
+    notes: list[str] = []
 
     def above(self, key: str) -> Iterator[tuple[str, Edge]]:
         """Give what a node comes from: of a file the runs that made it, of a run the files that it used."""
@@ -110,6 +116,7 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
             "edges": self.edges,
             "cut": self.cut,
             "stale": self.stale,
+            "notes": self.notes,
         }
 
     def mermaid(self) -> str:

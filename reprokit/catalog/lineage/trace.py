@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reprokit.catalog import find, whence
 from reprokit.catalog.index import columns
+from reprokit.catalog.lineage import asked
 from reprokit.catalog.lineage.family import Families, Made
 from reprokit.catalog.lineage.graph import Edge, FileNode, Lineage, RunNode
-from reprokit.errors import RunNotFoundError
+from reprokit.errors import RunNotFoundError, UnknownFileError
 
 if TYPE_CHECKING:
     from reprokit.catalog.index import Index
@@ -46,7 +47,14 @@ def trace(index: Index, wanted: str, *, depth: int | None = None, up: bool = Tru
         tracer.follow(focus, upwards=True)
     if down:
         tracer.follow(focus, upwards=False)
-    return Lineage(focus=focus, files=tracer.files, runs=tracer.runs, edges=list(tracer.edges.values()), cut=tracer.cut)
+    return Lineage(
+        focus=focus,
+        files=tracer.files,
+        runs=tracer.runs,
+        edges=list(tracer.edges.values()),
+        cut=tracer.cut,
+        notes=tracer.notes,
+    )
 
 
 class _Step(NamedTuple):
@@ -65,20 +73,24 @@ class _Tracer:
         self.runs: dict[str, RunNode] = {}
         self.edges: dict[tuple[str, str, str], Edge] = {}
         self.cut = False
+        self.notes: list[str] = []
 
     def start(self, wanted: str) -> str:
         """Find the node that is meant."""
-        if os.path.lexists(wanted) or find.looks_like_a_path(wanted):
+        there = os.path.lexists(wanted)
+        path_like = (there or find.looks_like_a_path(wanted)) and find.folder_of(self._index, wanted) is None
+        if path_like:
             origin = whence.whence(self._index, wanted)
-            if origin.run is not None or origin.used_by:
-                known = origin.artifact
-                digest = known.digest if known is not None and known.digest else origin.digest
-                size = known.size if known is not None else os.path.getsize(wanted) if origin.digest else None
-                path = known.path if known is not None else wanted
-                return self._file(Made(0, path, columns.packed(digest), size))
-            if os.path.lexists(wanted):
-                raise RunNotFoundError(wanted, str(self._index.vault.path))
-        run = find.one(self._index, wanted)
+            others = asked.uses(self._index, wanted)
+            if origin.run is not None or origin.used_by or (others and origin.how is None):
+                self.notes, found = asked.what(origin, others)
+                return self._file(found)
+        try:
+            run = find.one(self._index, wanted)
+        except RunNotFoundError:
+            if path_like:
+                raise UnknownFileError(wanted, str(self._index.vault.path), there) from None
+            raise
         (row,) = self._db.execute(
             "SELECT id FROM runs WHERE run_id = ? AND folder = ?", (run.run_id, columns.text(run.folder.name))
         ).fetchone()
@@ -109,15 +121,15 @@ class _Tracer:
             found = []
             for used in self._families.inputs(run.row):
                 key = self._file(used)
-                self._edge(run, key, "used", used.run)
+                self._edge(run, key, "used", used.run, used.path)
                 found.append(_Step(key, step.depth, run.started))
             return found
         file = self.files[step.key]
-        made_by, exact = self._maker(file, step.before)
+        made_by, path, exact = self._maker(file, step.before)
         if made_by is None or step.depth == self._depth:
             return []
         key = self._run(made_by)
-        self._edge(self.runs[key], file.key, "generated", made_by, exact=exact)
+        self._edge(self.runs[key], file.key, "generated", made_by, path, exact=exact)
         return [_Step(key, step.depth + 1, self.runs[key].started)]
 
     def _below(self, step: _Step) -> list[_Step]:
@@ -126,7 +138,7 @@ class _Tracer:
             found = []
             for made in self._families.outputs(run.row):
                 key = self._file(made)
-                self._edge(run, key, "generated", made.run)
+                self._edge(run, key, "generated", made.run, made.path)
                 found.append(_Step(key, step.depth, None))
             return found
         file = self.files[step.key]
@@ -136,17 +148,17 @@ class _Tracer:
         if len(rows) > _WIDEST:
             self.cut = True
         found = []
-        for row in rows[:_WIDEST]:
+        for row, path in rows[:_WIDEST]:
             key = self._run(row)
-            self._edge(self.runs[key], file.key, "used", row)
+            self._edge(self.runs[key], file.key, "used", row, path)
             found.append(_Step(key, step.depth + 1, None))
         return found
 
-    def _maker(self, file: FileNode, before: float | None) -> tuple[int | None, bool]:
+    def _maker(self, file: FileNode, before: float | None) -> tuple[int | None, str, bool]:
         """Find the run that wrote this content last before a time, else the one that wrote something else there."""
         rows = self._with_content(file, "generated", "started DESC", before)
         if rows:
-            return rows[0], True
+            return *rows[0], True
         query = (
             "SELECT run FROM artifacts JOIN runs ON runs.id = run WHERE name = ? AND path = ? AND role = 'generated' "
             "AND started <= ? AND NOT repeats ORDER BY started DESC LIMIT 1"
@@ -154,10 +166,12 @@ class _Tracer:
         for path in file.paths:
             name = path.rstrip("/").rpartition("/")[2]
             for (row,) in self._db.execute(query, (name, path, _LATEST if before is None else before)):
-                return row, False
-        return None, True
+                return row, path, False
+        return None, "", True
 
-    def _with_content(self, file: FileNode, role: str, order: str, before: float | None = None) -> list[int]:
+    def _with_content(
+        self, file: FileNode, role: str, order: str, before: float | None = None
+    ) -> list[tuple[int, str]]:
         if file.digest is None:
             return []
         query = (
@@ -166,7 +180,13 @@ class _Tracer:
             f"LIMIT {_WIDEST + 1}"
         )
         rows = self._db.execute(query, (columns.packed(file.digest), role, _LATEST if before is None else before))
-        return list(dict.fromkeys(run for run, path in rows if file.size or path in file.paths))
+        found: dict[int, str] = {}
+        for run, path in rows:
+            if path in file.paths[:1] or (file.size and run not in found):  # of several, the one that was followed
+                found[run] = path
+            elif path in file.paths:
+                found.setdefault(run, path)
+        return list(found.items())
 
     def _file(self, made: Made) -> str:
         digest = columns.digest(made.digest) if made.digest is not None else None
@@ -192,9 +212,10 @@ class _Tracer:
         )  # fmt: skip
         return str(run_id)
 
-    def _edge(self, run: RunNode, file: str, kind: str, by: int, *, exact: bool = True) -> None:
+    def _edge(self, run: RunNode, file: str, kind: str, by: int, path: str, *, exact: bool = True) -> None:
         via = None if by == run.row else self._run_id(by)
-        edge = Edge(run=run.key, file=file, kind="used" if kind == "used" else "generated", exact=exact, via=via)
+        role: Literal["used", "generated"] = "used" if kind == "used" else "generated"
+        edge = Edge(run=run.key, file=file, kind=role, path=path, exact=exact, via=via)
         self.edges.setdefault((run.key, file, kind), edge)
 
     def _run_id(self, row: int) -> str:

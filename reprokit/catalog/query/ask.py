@@ -13,7 +13,7 @@ from reprokit.catalog.query.moments import Moment, Span
 from reprokit.catalog.query.parse import parse
 from reprokit.catalog.query.rows import SELECTED, Row
 from reprokit.catalog.query.run_list import RunList
-from reprokit.catalog.query.tree import Compare, In, Like, Node, Or, all_of
+from reprokit.catalog.query.tree import Compare, In, Like, Node, Or, all_of, leaves
 from reprokit.errors import QueryError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def runs(
     sort: str | Sequence[str] | None = None,
     limit: int | None = None,
     children: bool = False,
+    repetitions: bool = False,
 ) -> RunList:
     """List the runs for which all of these conditions hold.
 
@@ -47,7 +48,7 @@ def runs(
     where : str, optional
         An expression, as in ``config.lr < 0.1 and value.rmse < 3`` (see :doc:`queries`).
     function : str, optional
-        A function's name, with or without its module; or a pattern (``plot*``), for functions and command lines.
+        A function's name, with or without its module; or a pattern (``plot*``) for that, or for command lines.
     status : str or sequence of str, optional
         One of these.
     commit : str, optional
@@ -63,6 +64,8 @@ def runs(
         At most so many.
     children : bool
         Child runs as well.
+    repetitions : bool
+        Runs that repeat others as well.  An expression that names ``reproduction_of`` includes them anyway.
 
     Raises
     ------
@@ -74,6 +77,7 @@ def runs(
     told: list[Node] = []
     if where is not None:
         told.append(parse(where))
+        repetitions = repetitions or any(leaf.column == "reproduction_of" for leaf in leaves(told[0]))
     if function is not None:
         told.append(_function(function))
     if status is not None:
@@ -87,7 +91,7 @@ def runs(
     if tag is not None:
         told.extend(Compare("tag", "=", _text(one)) for one in _several(tag))
     how = order.read(sort)
-    return RunList(index, _rows(index.db, all_of(told), how, limit, children=children))
+    return RunList(index, _rows(index.db, all_of(told), how, limit, children=children, repetitions=repetitions))
 
 
 def with_children(index: Index, found: RunList, most: int) -> tuple[RunList, list[int], list[int]]:
@@ -122,14 +126,20 @@ def with_children(index: Index, found: RunList, most: int) -> tuple[RunList, lis
 
 
 def _rows(
-    db: sqlite3.Connection, node: Node | None, how: order.Order, limit: int | None, *, children: bool
+    db: sqlite3.Connection,
+    node: Node | None,
+    how: order.Order,
+    limit: int | None,
+    *,
+    children: bool,
+    repetitions: bool,
 ) -> list[Row]:
     """Read rows, all of one state of the index: another process may write meanwhile."""
     own = not db.in_transaction
     if own:
         db.execute("BEGIN")
     try:
-        ids = plan.answer(db, node, how, limit, children, time.time())
+        ids = plan.answer(db, node, how, limit, children, time.time(), repetitions)
         # Nested loops keep the order of the array.
         selected = f"SELECT {SELECTED} FROM json_each(?) j CROSS JOIN runs r ON r.id = j.value"  # noqa: S608
         return list(map(Row._make, db.execute(selected, (msgspec.json.encode(ids).decode(),))))
@@ -141,8 +151,8 @@ def _rows(
 def _function(name: str) -> Node:
     name = _text(name)
     if any(sign in name for sign in "*?["):
-        return Like("what", name)
-    return Or((Compare("function", "=", name), Like("function", f"*.{name}")))
+        return Or((Like("function", name), Like("what", name)))
+    return Compare("function", "=", name)
 
 
 def _several(told: str | Sequence[str]) -> list[str]:

@@ -32,8 +32,11 @@ KINDS: dict[str, Kind] = {
     "artifact": "many",
     "input": "many",
     "reproduced": "many",
+    "reproduction_of": "text",
 }
-BEGINNINGS = frozenset({"id", "commit", "config_hash"})  # equal to what they begin with, as people type them
+BEGINNINGS = frozenset(
+    {"id", "commit", "config_hash", "reproduction_of"}
+)  # equal to what they begin with, as people type them
 WORDS: dict[str, tuple[str, ...]] = {"status": get_args(Status), "kind": get_args(RunKind)}  # columns of few values
 COMMIT = 7  # digits of a commit in records
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id", "started", "what", "function", "kind", "status", "duration", "commit", "dirty", "config_hash", "host", "user",
-    "python", "folder", "children",
+    "python", "folder", "children", "reproduction_of",
 )  # fmt: skip
 
 

@@ -31,11 +31,14 @@ class Filter(msgspec.Struct, frozen=True):
     among: str = ""
     few: bool = False
     values: tuple[Any, ...] = ()
+    repetitions: bool = True
 
     def on(self, column: str) -> str:
         """Give all of it as one condition; `column` holds a row's id."""
         # A unary plus keeps SQLite from using an index on what follows.
         parts = [] if self.children else [f"{'+' if self.few else ''}r.parent_id IS NULL"]
+        if not self.repetitions:
+            parts.append("NOT r.repeats")
         if self.condition:
             parts.append(self.condition)
         if self.among:

@@ -32,17 +32,24 @@ _ids = msgspec.json.Decoder(list[int]).decode
 
 
 def answer(
-    db: sqlite3.Connection, node: Node | None, order: Order, limit: int | None, children: bool, now: float
+    db: sqlite3.Connection,
+    node: Node | None,
+    order: Order,
+    limit: int | None,
+    children: bool,
+    now: float,
+    repetitions: bool = True,
 ) -> list[int]:
     """Give the ids of the rows of ``runs`` for which a tree holds, in order."""
     if node is None:
-        return order.ids(db, Filter(children), limit)
+        return order.ids(db, Filter(children, repetitions=repetitions), limit)
     if not _hangs(node) or (limit is not None and order.walks):
         condition, values = sql.condition(node, now)
         if _hangs(node):
             db.set_progress_handler(lambda: 1, STEPS)
         try:
-            return order.ids(db, Filter(children, condition=condition, values=values), limit)
+            which = Filter(children, condition=condition, values=values, repetitions=repetitions)
+            return order.ids(db, which, limit)
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
@@ -52,7 +59,8 @@ def answer(
     if not found:
         return []
     few = len(found) < MANY or not order.walks
-    return order.ids(db, Filter(children, among=AMONG, few=few, values=(_json(sorted(found)),)), limit)
+    told = (_json(sorted(found)),)
+    return order.ids(db, Filter(children, among=AMONG, few=few, values=told, repetitions=repetitions), limit)
 
 
 def matching(db: sqlite3.Connection, node: Node, now: float) -> set[int]:

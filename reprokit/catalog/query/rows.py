@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 SELECTED = (
     'r.id, r.run_id, r.parent_id, r.folder, r.kind, r.function, r.what, r.status, r.started, r.duration, r."commit", '
-    "r.config_hash, r.host, r.user, r.python, r.children"
+    "r.config_hash, r.host, r.user, r.python, r.children, r.reproduction_of, r.repeats"
 )
 
 
@@ -30,6 +30,8 @@ class Row(NamedTuple):
     user: str | None
     python: str | None
     children: int
+    reproduction_of: str | None
+    repeats: int  # 1 for a run that repeats another, and for the child runs of such a one
 
     @property
     def started(self) -> datetime:

@@ -74,6 +74,8 @@ def leaf(node: Leaf, now: float) -> Part:
     if kind == "truth":
         sql, values = _dirty(node)
         return Part(f'(r."commit" IS NOT NULL AND {sql})', values)
+    if node.column == "function" and not isinstance(node, Has) and getattr(node, "op", "=") in ("=", "!="):
+        return Part(*_function(node))
     sql, values = _time(name, node, now) if kind == "time" else _text(name, node)
     return Part(f"({name} IS NOT NULL AND {sql})", values)
 
@@ -123,6 +125,29 @@ def _equal(name: str, column: str, value: Any) -> tuple[str, tuple[Any, ...]]:
     if column == "commit" and len(value) > columns.COMMIT and not set(value) - set("0123456789abcdef"):
         value = value[: columns.COMMIT]  # git's own long form
     return f"({name} >= ? AND {name} < ?)", (value, value + "\U0010ffff")
+
+
+# Each name once: the index is walked from one to the next, and then has the runs of those that fit.
+_FUNCTIONS = (
+    "r.function IN (WITH RECURSIVE f(name) AS (SELECT min(function) FROM runs UNION ALL "
+    "SELECT (SELECT min(function) FROM runs WHERE function > f.name) FROM f WHERE f.name IS NOT NULL) "
+    "SELECT f.name FROM f WHERE {})"
+)
+_LAST_PART = "substr(f.name, 1 + length(rtrim(f.name, replace(f.name, '.', ''))))"
+
+
+def _function(node: Leaf) -> tuple[str, tuple[Any, ...]]:
+    """A function is named by its dotted name, or by the end of that: one part or more, for a pattern the last."""
+    if isinstance(node, Like):
+        told: tuple[Any, ...] = (node.pattern, node.pattern)
+        found, negated = f"f.name GLOB ? OR {_LAST_PART} GLOB ?", node.negated
+    else:
+        assert not isinstance(node, Has)
+        names = node.values if isinstance(node, In) else (node.value,)
+        told = tuple(text for name in names for text in (name, f".{name}", f".{name}"))
+        found = " OR ".join(["f.name = ? OR substr(f.name, -length(?)) = ?"] * len(names))
+        negated = node.negated if isinstance(node, In) else node.op == "!="
+    return f"(r.function IS NOT NULL AND {_not(negated)}{_FUNCTIONS.format(found)})", told
 
 
 def _path(node: Leaf) -> tuple[str, tuple[Any, ...]]:

@@ -47,7 +47,7 @@ def verify(
     vault
         The vault's folder.
     wanted
-        A file, or a run by the beginning of its id, its folder's name, a tag or ``@``; None: everything, the vault's own
+        A file, a folder with such, or a run by the beginning of its id, its folder's name, a tag or ``@``; None: everything, the vault's own
         records, source trees and blobs too.
     root
         The project's folder; None: the vault's parent.
@@ -76,13 +76,19 @@ def verify(
         try:
             if wanted is None:
                 check.everything()
-            elif os.path.lexists(wanted) or os.sep in os.fspath(wanted):
+            elif _is_file(os.fspath(wanted), place):
                 check.file(Path(wanted))
             else:
                 check.named(os.fspath(wanted))
         finally:
             check.ledger.close()
     return check.report(os.fspath(wanted) if wanted is not None else None)
+
+
+def _is_file(wanted: str, vault: Vault) -> bool:
+    if os.path.realpath(os.path.dirname(os.path.abspath(wanted))) == os.path.realpath(vault.runs):
+        return False  # a run's folder
+    return os.path.lexists(wanted) or os.sep in wanted
 
 
 class _Check:
@@ -143,7 +149,7 @@ class _Check:
         try:
             found = find.named(self._vault.path, name)
         except RunNotFoundError:
-            if "." not in name:
+            if "." not in name and not self._within(Path(name)):
                 raise
             self.file(Path(name))
         else:
@@ -170,11 +176,24 @@ class _Check:
                 self._add(trees.check_one(self._vault.code, digest, run_id))
 
     def file(self, path: Path) -> None:
-        """Check one file: who made it, and whether it is still that."""
+        """Check one file: who made it, and whether it is still that; of a folder that is none of a run, the files in it."""
         ledger = self._everyone()
+        within = self._within(path)
+        if within:
+            self._of_entries(within)
+            return
         rows, findings = claims.of_file(path, ledger, self.hashing, self._template)
         self._add(findings)
         self._of_entries(rows)
+
+    def _within(self, path: Path) -> list[Entry]:
+        """Give what is recorded of files in a folder; empty when the folder itself is recorded."""
+        place = os.fsencode(os.path.abspath(path))
+        ledger = self._everyone()
+        if ledger.at(place):
+            return []
+        sep = os.sep.encode()
+        return list(ledger.select("place > ? AND place < ?", place + sep, place + bytes([sep[0] + 1])))
 
     # --- how ---------------------------------------------------------------------------------------------------------
 
