@@ -17,6 +17,7 @@ _MARKS = (".git", "reprokit.toml", "capsula.toml")  # and a pyproject.toml with 
 _cache: dict[Path, tuple[Any, Settings]] = {}
 _roots: dict[str, tuple[Path, float]] = {}  # working folder -> its root, and when it was looked for
 _last_root: Path | None = None
+_OURS = str(Path(__file__).parent.parent / "__main__.py")  # ``python -m reprokit`` is no script of the user's
 _UNMARKED = 1.0  # seconds for which a folder without any mark upwards is taken to stay so
 
 
@@ -97,7 +98,7 @@ def _stamps(root: Path) -> tuple[tuple[int, int] | None, ...]:
 def _script() -> Path | None:
     """The script that runs, when it is a file of the user's own."""
     name = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not name or "site-packages" in name or "dist-packages" in name:
+    if not name or "site-packages" in name or "dist-packages" in name or name == _OURS:
         return None
     path = Path(os.path.abspath(name)) if os.path.isabs(name) else Path(sys.argv[0])
     return path if path.is_absolute() and path.is_file() and not str(path).startswith(sys.prefix + os.sep) else None

@@ -668,6 +668,7 @@ def test_reading_runs_nothing_that_a_vault_holds(made, tmp_path):
     (folder / "sitecustomize.py").write_text(f"open({str(witness)!r}, 'w')")
     (folder / "context.pkl").write_bytes(b"cposix\nsystem\n(S'touch " + str(witness).encode() + b"'\ntR.")
     (made.path / "config").write_text(f"[core]\n\tfsmonitor = touch {witness}\n")
+    (tmp_path / "reprokit.toml").write_text("")
     for command in (["runs"], ["show", "@"], ["runs", "--json"]):
         subprocess.run(
             [sys.executable, "-m", "reprokit", *command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCE)},
