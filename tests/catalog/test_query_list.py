@@ -8,7 +8,6 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
-import pandas as pd
 import pytest
 
 from reprokit.catalog import query
@@ -169,6 +168,7 @@ def test_columns_have_the_types_of_what_was_recorded(index):
 
 
 def test_a_data_frame_has_typed_columns(index):
+    pd = pytest.importorskip("pandas")
     frame = query.runs(index, sort="started").to_frame()
     assert list(frame["value.epochs"].array) == [0, 1, pd.NA]
     kinds = {name: str(kind) for name, kind in frame.dtypes.items()}

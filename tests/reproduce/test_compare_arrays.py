@@ -9,7 +9,6 @@ import zipfile
 import h5py
 import netCDF4
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +21,8 @@ from reprokit.reproduce.compare import Tolerance, files
 from reprokit.reproduce.compare import npy as of_npy
 from reprokit.reproduce.compare.blocks import blocks
 from tests.reproduce.compared import npy, outcomes, write
+
+pd = pytest.importorskip("pandas")
 
 TAG = embed.Tag("1a2b3c4", "9f" * 32)
 ANY = hnp.scalar_dtypes().filter(lambda d: d.kind != "O") | hnp.array_dtypes(max_size=3)
