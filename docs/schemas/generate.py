@@ -28,6 +28,7 @@ DOCUMENTS: dict[str, tuple[type[records.Record], str]] = {
     records.STEP_SCHEMA: (records.StepRecord, "a line of runs/<run>/steps-*.jsonl"),
     records.JOURNAL_SCHEMA: (records.JournalLine, "a line of journal/*.jsonl"),
     records.MARK_SCHEMA: (records.MarkRecord, "a line of runs/<run>/marks-*.jsonl"),
+    records.REUSE_SCHEMA: (records.ReuseEntry, "a line of reuse/<aa>/<rest of key>.jsonl, after its checksum"),
     records.VAULT_SCHEMA: (records.VaultInfo, "vault.json"),
 }
 

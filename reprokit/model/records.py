@@ -23,6 +23,7 @@ STEP_SCHEMA = "reprokit/step/1"
 JOURNAL_SCHEMA = "reprokit/journal/1"
 MARK_SCHEMA = "reprokit/mark/1"
 VAULT_SCHEMA = "reprokit/vault/1"
+REUSE_SCHEMA = "reprokit/reuse/1"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +209,7 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     size: int | None  # bytes
     role: Role
     requested: str | None = None  # the path before tagging
-    keyword: str | None = None  # argument that held it
+    keyword: str | None = None  # argument that held it: of an output, or of an input that counts for reuse
     commit: str | None = None
     config_hash: str | None = None
     folder: bool = False
@@ -218,6 +219,22 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     host: str | None = None  # machine on whose disk it lies, when that is not the project's
     seen: bool = False  # nobody named it: it was seen being opened
     embedded: bool = False  # commit and config hash are written inside it
+
+
+class ReuseInfo(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What the result of a run depends on besides its closure and its inputs, and whether it may be used again."""
+
+    key: str | None = None  # digest of function, closure, configs, arguments, outputs' forms and Python
+    config: str = ""  # digest of the config hashes of all decorators
+    arguments: dict[str, str] = {}  # parameter -> digest of its value; those that name outputs have none
+    code: dict[str, str] = {}  # functions and classes that arguments bring along -> digest of their closure
+    outputs: str = ""  # digest of the form of the output paths: types, suffixes, how many
+    python: str | None = None  # "cpython-3.11", where it counts
+    cwd: str | None = None  # relative to the project root, when it found files by names that no argument gave
+    listed: dict[str, str] = {}  # folders whose entries it listed -> digest of their names
+    returned: str | None = None  # digest of the archive in blobs/ that holds the return value; None: it returned None
+    mutated: list[str] = []  # arguments and input files that the function changed
+    refused: str | None = None  # why its result is not used again
 
 
 class ExceptionInfo(Record, frozen=True, kw_only=True):
@@ -291,6 +308,8 @@ class PostRunInfo(Record, frozen=True, kw_only=True):
     captures: dict[str, Any] = {}
     redacted: list[str] = []
     faults: list[Fault] = []
+    reuse: ReuseInfo | None = None  # of a run whose result may be used again, or might have been
+    reused_from: str | None = None  # the run whose result was given instead of calling the function
 
 
 class SideCar(Record, frozen=True, kw_only=True):
@@ -311,6 +330,7 @@ class SideCar(Record, frozen=True, kw_only=True):
     snapshot: str | None = None  # tree digest
     vault: str  # relative to the side-car's folder where possible
     run_folder: str
+    reused_from: str | None = None  # the run that made it, under another name
     reprokit_version: str
 
 
@@ -354,18 +374,24 @@ class StepRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     redacted: list[str] = []
     faults: list[Fault] = []
+    reuse: ReuseInfo | None = None
+    reused_from: str | None = None
 
 
 class JournalLine(Record, frozen=True, kw_only=True):
-    """A line of ``journal/*.jsonl``: a root run was opened, closed or marked, or its folder was removed."""
+    """A line of ``journal/*.jsonl``: a root run was opened, closed or marked, its folder was removed, or a result was used again.
+
+    When it was used again, `run_id` is that of the run that made it, which may be a child run.
+    """
 
     schema: str = JOURNAL_SCHEMA
-    event: Literal["open", "close", "mark", "remove"]
+    event: Literal["open", "close", "mark", "remove", "reuse"]
     run_id: str
     folder: str
     timestamp: str
     status: Status | None = None
     documents: dict[str, str] = {}  # at the close: name in the run's folder -> "sha256:<hex>"
+    saved: float | None = None  # at a reuse: seconds that the run had taken
 
 
 class MarkRecord(Record, frozen=True, kw_only=True):
@@ -376,6 +402,22 @@ class MarkRecord(Record, frozen=True, kw_only=True):
     run_id: str  # of the root run or of one of its child runs
     text: str
     timestamp: str
+
+
+class ReuseEntry(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of ``reuse/ab/cdef...``: a result that can be used again by calls with this key, while its inputs are what they were."""
+
+    schema: str
+    key: str
+    run_id: str
+    folder: str  # of the root run, below runs/
+    timestamp: str
+    seconds: float  # that the run took
+    cwd: str | None = None
+    listed: dict[str, str] = {}
+    inputs: list[ArtifactRecord] = []
+    outputs: list[ArtifactRecord] = []
+    returned: str | None = None
 
 
 class VaultInfo(Record, frozen=True, kw_only=True):
