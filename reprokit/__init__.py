@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reprokit.context import Context as Context
     from reprokit.context import current as current
     from reprokit.decorators.artifact import Artifact as Artifact
+    from reprokit.decorators.cache import cache as cache
     from reprokit.decorators.monitor import monitor as monitor
     from reprokit.decorators.run import run as run
     from reprokit.decorators.snapshot_code import snapshot_code as snapshot_code
@@ -27,6 +28,7 @@ _HOMES = {
     "ReprokitError": "reprokit.errors",
     "Vault": "reprokit.catalog.vault",
     "at": "reprokit.snapshot",
+    "cache": "reprokit.decorators.cache",
     "current": "reprokit.context",
     "monitor": "reprokit.decorators.monitor",
     "run": "reprokit.decorators.run",
@@ -40,6 +42,7 @@ __all__ = [
     "Vault",
     "__version__",
     "at",
+    "cache",
     "current",
     "monitor",
     "run",

@@ -12,7 +12,7 @@ TEMPLATE = """\
 dirty = "source"            # what makes a repository dirty: "tracked", "source" or "all"
 allow-dirty = false         # accept a dirty repository without saying so at each decorator
 strict = false              # true: refuse to run what cannot be recorded
-exists = "replace"          # a file of that name is there: "replace", "keep" or "error"
+exists = "replace"          # a file of that name is there: "replace", "keep", "error" or "reuse"
 max-file-size = "50 MB"     # larger files stay out of code snapshots
 
 [capture]

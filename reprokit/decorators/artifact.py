@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from reprokit.decorators.wrapper import attach
-from reprokit.recorder.plan import ArtifactSpec, Plan
+from reprokit.recorder.plan import ArtifactSpec, Plan, reuse_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -33,6 +33,9 @@ class Artifact:
     exists
         What to do when a file of that name is there: ``"replace"`` lets the function write it (and reports when the
         content then differs), ``"keep"`` moves the earlier version into the vault first, ``"error"`` refuses.
+        ``"reuse"`` does not call the function when a run made the same: with the same code, as far as the function reaches
+        it, config, arguments (but for the output paths, of which only types and suffixes count), content of the files
+        that it read, and versions of the packages that it names.  The file, and what the function returned, come back.
     copy
         Whether the artifact is also kept in the vault, by its content.
     sidecar
@@ -40,6 +43,14 @@ class Artifact:
     embed
         Whether commit and config hash are also written inside the file, before its digest is taken: PNG, JPEG, SVG, PDF,
         npz, HDF5 and NetCDF-4, Parquet; other files and folders are left alone.  HDF5 and PDF need ``reprokit[embed]``.
+    ignore
+        Arguments on which the result does not depend (for reuse).
+    key
+        For arguments that can't be told from others, or in another way than by all that they hold: functions that give what
+        stands for them, ``{"self": lambda model: model.version}``.
+    assume_pure
+        Whether code that can't be followed is taken not to matter.  Else a function that has some is always called, unless
+        ``depends`` names what it may reach.
     depends, strict
         As in `monitor`.
     refresh
@@ -68,10 +79,13 @@ class Artifact:
         *,
         args: bool | Iterable[str] = False,
         template: str | None = None,
-        exists: Literal["replace", "keep", "error"] | None = None,
+        exists: Literal["replace", "keep", "error", "reuse"] | None = None,
         copy: bool = False,
         sidecar: bool | None = None,
         embed: bool = False,
+        ignore: str | Iterable[str] = (),
+        key: Mapping[str, Callable[[Any], object]] | None = None,
+        assume_pure: bool = False,
         depends: Iterable[object] = (),
         refresh: Literal["process", "call"] | None = None,
         strict: bool | None = None,
@@ -79,8 +93,8 @@ class Artifact:
         names = (keyword,) if isinstance(keyword, str) else tuple(keyword)
         if not names or not all(isinstance(name, str) and name for name in names):
             raise TypeError(f"Artifact(keyword=...) takes the name of a parameter, or several, not {keyword!r}")
-        if exists not in (None, "replace", "keep", "error"):
-            raise ValueError(f"Artifact(exists={exists!r}): choose 'replace', 'keep' or 'error'")
+        if exists not in (None, "replace", "keep", "error", "reuse"):
+            raise ValueError(f"Artifact(exists={exists!r}): choose 'replace', 'keep', 'error' or 'reuse'")
         if template is not None:
             from reprokit.model import naming
 
@@ -102,6 +116,7 @@ class Artifact:
             refresh=refresh,
             strict=strict,
             depends=tuple(depends),
+            reuse=reuse_spec(asked=exists == "reuse", ignore=ignore, key=key, assume_pure=assume_pure),
         )
 
     def __call__(self, function: F) -> F:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reprokit.decorators.wrapper import Stack
     from reprokit.recorder.plan import Subject
+    from reprokit.recorder.reuse.attempt import Attempt
 
 
 def call(
@@ -33,8 +34,12 @@ def call(
         args, kwargs = run.join(stack.plan, subject, args, kwargs)
         return wrapped(*args, **kwargs)
     if stack.shape == "sync":
-        return _call(stack, subject, wrapped, args, kwargs)
+        if stack.may_reuse:
+            return _call_unless_made(stack, subject, instance, wrapped, args, kwargs)
+        return _call(_prepare(stack, subject, args, kwargs), wrapped)
     if stack.shape == "async":
+        if stack.may_reuse:
+            return _await_unless_made(stack, subject, instance, wrapped, args, kwargs)
         return _await(stack, subject, wrapped, args, kwargs)
     run = _prepare(stack, subject, args, kwargs)
     return _iterate(run, wrapped) if stack.shape == "generator" else _iterate_async(run, wrapped)
@@ -64,9 +69,12 @@ def _fail(run: OpenRun, error: BaseException) -> None:
     run.close(status, error=error, reason=reason)
 
 
-def _call(stack: Stack, subject: Subject, wrapped: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    run = _prepare(stack, subject, args, kwargs)
+def _call(run: OpenRun, wrapped: Callable[..., Any]) -> Any:
     run.begin()
+    return _run(run, wrapped)
+
+
+def _run(run: OpenRun, wrapped: Callable[..., Any]) -> Any:
     token = enter(run.context)
     try:
         result = wrapped(*run.args, **run.kwargs)
@@ -79,9 +87,64 @@ def _call(stack: Stack, subject: Subject, wrapped: Callable[..., Any], args: Any
     return result
 
 
+def _call_unless_made(
+    stack: Stack, subject: Subject, instance: Any, wrapped: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    """Give the result of an earlier run that did the same, or call the function."""
+    from reprokit.recorder.reuse import call
+
+    made = call.attempt(stack.whole, subject, _bound(instance), args, kwargs)
+    if made is None:
+        return _call(_prepare(stack, subject, args, kwargs), wrapped)
+    try:
+        made.wait()
+        if call.give(made):
+            return made.value
+        run = _prepare(stack, subject, args, kwargs)
+        run.attempt = made
+        run.begin()
+        return made.value if call.put(made, run) else _run(run, wrapped)
+    finally:
+        made.end()
+
+
+async def _await_unless_made(
+    stack: Stack, subject: Subject, instance: Any, wrapped: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    from reprokit.recorder.reuse import call
+
+    made = call.attempt(stack.whole, subject, _bound(instance), args, kwargs)
+    if made is None:
+        return await _await(stack, subject, wrapped, args, kwargs)
+    try:
+        await _pause(made)
+        if call.give(made):
+            return made.value
+        run = _prepare(stack, subject, args, kwargs)
+        run.attempt = made
+        run.begin()
+        return made.value if call.put(made, run) else await _run_async(run, wrapped)
+    finally:
+        made.end()
+
+
+@types.coroutine
+def _pause(made: Attempt) -> Generator[Any, Any, None]:
+    yield from made.wait_async()
+
+
+def _bound(instance: Any) -> Any:
+    """Give the instance that a method is called on; a class is known by the code."""
+    return None if isinstance(instance, type) else instance
+
+
 async def _await(stack: Stack, subject: Subject, wrapped: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     run = _prepare(stack, subject, args, kwargs)
     run.begin()
+    return await _run_async(run, wrapped)
+
+
+async def _run_async(run: OpenRun, wrapped: Callable[..., Any]) -> Any:
     try:
         result = await _steps(run, wrapped(*run.args, **run.kwargs).__await__())
     except BaseException as error:

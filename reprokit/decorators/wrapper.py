@@ -19,7 +19,7 @@ Shape = Literal["sync", "async", "generator", "async generator"]
 class Stack:
     """The decorators that share one wrapper: what they ask for, and what they are put on."""
 
-    __slots__ = ("function", "inner", "plan", "shape", "subjects", "whole")
+    __slots__ = ("function", "inner", "may_reuse", "plan", "shape", "subjects", "whole")
 
     def __init__(self, function: Callable[..., Any], plan: Plan) -> None:
         self.function = function
@@ -31,6 +31,7 @@ class Stack:
         for stack in behind:
             unnamed = tuple(spec._replace(names=()) for spec in stack.plan.artifacts)
             self.whole = self.whole.joined(stack.plan._replace(artifacts=unnamed))
+        self.may_reuse = self.whole.reuse.asked or any(one.names and one.exists is None for one in self.whole.artifacts)
         self.subjects: dict[type | None, Any] = {}  # by the class of the instance that it is bound to
 
     def __call__(self, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

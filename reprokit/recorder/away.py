@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reprokit import process
 from reprokit.capture import environment, host
 from reprokit.errors import CaptureError, VaultError
+from reprokit.model.records import StepRecord
 from reprokit.recorder import surroundings
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.facts import Facts
@@ -24,6 +25,8 @@ from reprokit.vault import documents
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reprokit.model.records import ClosureInfo, SnapshotInfo
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.origin import Origin
@@ -51,6 +54,11 @@ class AwayFolder(RunFolder):
     def append_lines(self, lines: bytes) -> None:
         """Keep lines of child runs."""
         self._lines.append(lines)
+
+    def steps(self) -> Iterator[StepRecord]:
+        """Give the lines of child runs that are kept."""
+        for line in b"".join(self._lines).splitlines():
+            yield documents.decode(line, StepRecord, "what a task records")
 
     def take(self) -> tuple[bytes, dict[str, bytes]]:
         """Give all lines and files, and forget them."""
@@ -179,6 +187,11 @@ class AwayTrunk(Trunk):
     def path(self) -> Path | None:
         """There is no folder of the run here."""
         return None
+
+    @property
+    def name(self) -> str:
+        """Name of the root run's folder, in the sender's vault."""
+        return self.origin.folder
 
     def closure(self, plan: Plan, subject: Subject, faults: Faults) -> tuple[str | None, ClosureInfo | None]:
         """Give the closure; that of the task's own function is known by its digest."""

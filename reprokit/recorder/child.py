@@ -137,6 +137,7 @@ class ChildRun(OpenRun):
         if trunk.folder is not None:
             monitor = self.plan.monitor
             keep_value = monitor is not None and monitor.include_return_value
+            reuse = self.reuse_info(status, records, result)
             trunk.folder.append_step(
                 StepRecord(
                     schema=STEP_SCHEMA,
@@ -158,7 +159,10 @@ class ChildRun(OpenRun):
                     exception_info=self.exception_info(error),
                     reason=reason,
                     faults=self.faults.found,
+                    reuse=reuse,
+                    reused_from=self.reused_from,
                 )
             )
+            self.publish(elapsed)
         if records:
             self.write_sidecars(records, status=status, command=None, config=self.shown_config()[0])

@@ -21,7 +21,7 @@ def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -
     with faults.at("the closure of the code"):
         return closure.of(
             subject.target,
-            root=_root(subject, project),
+            root=root_of(subject, project),
             depends=plan.depends,
             owner=subject.owner,
             cache=project.vault.closures,
@@ -29,7 +29,8 @@ def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -
     return None
 
 
-def _root(subject: Subject, project: Project) -> Path:
+def root_of(subject: Subject, project: Project) -> Path:
+    """Give the folder whose code counts as local: the project, or the tree that the code was imported from."""
     if subject.tree is not None:
         from reprokit.code.apart import finder
 

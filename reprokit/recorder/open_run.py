@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reprokit.capture import describe, files
 from reprokit.capture.opened.hook import leave_to, quietly
 from reprokit.context import peek
@@ -16,16 +18,18 @@ from reprokit.recorder.closures import closure_of
 from reprokit.recorder.plan import ArtifactSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reprokit.capture.streams import OutputCapture
     from reprokit.context import Context
-    from reprokit.model.records import ClosureInfo, FileInfo, Status
+    from reprokit.model.records import ClosureInfo, FileInfo, ReuseInfo, Status
     from reprokit.recorder.facts import Facts
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
+    from reprokit.recorder.reuse.attempt import Attempt
+    from reprokit.recorder.reuse.outcome import Outcome
     from reprokit.recorder.seen import Watching
     from reprokit.settings import FileRule
     from reprokit.vault.runfolder import RunFolder
@@ -53,6 +57,11 @@ class Trunk:
     def path(self) -> Path | None:
         """The root run's folder in the vault; None when nothing can be recorded there from here."""
         return self.folder.path if self.folder is not None else None
+
+    @property
+    def name(self) -> str:
+        """Name of the root run's folder; empty when there is none."""
+        return self.folder.path.name if self.folder is not None else ""
 
     def closure(self, plan: Plan, subject: Subject, faults: Faults) -> tuple[str | None, ClosureInfo | None]:
         """Give the digest of the closure of a run's function, and the closure itself when the folder doesn't hold it yet."""
@@ -100,6 +109,9 @@ class OpenRun:
         self._output: OutputCapture | None = None
         self._watching: Watching | None = None
         self._has_instance = False
+        self.attempt: Attempt | None = None  # when the result may be used again
+        self.reused_from: str | None = None  # the run whose result is given instead of calling the function
+        self._outcome: Outcome | None = None
 
     def begin(self) -> None:
         """Open the run: what must be on disk before the function starts is there afterwards."""
@@ -219,12 +231,14 @@ class OpenRun:
     def start_watching(self) -> None:
         """Begin to look at the files that the run opens, when the decorator or the settings ask for it."""
         monitor, owner = self.plan.monitor, self.trunk.project
-        if monitor is None or (monitor.files or owner.settings.files) != "auto":
+        asked = monitor is not None and (monitor.files or owner.settings.files) == "auto"
+        counts = self.attempt is not None and self.attempt.key is not None
+        if not asked and not counts:
             return
         from reprokit.recorder.seen import Watching
 
         with self.faults.at("the files that it opens"):
-            self._watching = Watching(self.context.run_id, owner, self.trunk.path)
+            self._watching = Watching(self.context.run_id, owner, self.trunk.path, lists=counts)
             if self.subject.kind != "command":
                 self._watching.start()
 
@@ -236,6 +250,66 @@ class OpenRun:
         """End that: what follows is opened by us."""
         if self._watching is not None:
             self._watching.stop()
+
+    def logs(self) -> set[str]:
+        """Give the files, by their paths in records, that it was seen to append to."""
+        return self._watching.logs if self._watching is not None else set()
+
+    def listings(self) -> dict[str, list[str]]:
+        """Give the folders that it was seen to list, and what they held."""
+        return self._watching.listed if self._watching is not None else {}
+
+    # --- using its result again ------------------------------------------------------------------------------------
+
+    def descendants(self) -> Iterator[ArtifactRecord]:
+        """Give the files of runs inside this one, wherever they ran."""
+        if self.trunk.folder is None:
+            return
+        parents: dict[str, str | None] = {}
+        ends = []
+        for step in self.trunk.folder.steps():  # in no order, when several processes wrote them
+            if step.event == "end":
+                ends.append(step)
+            else:
+                parents[step.run_id] = step.parent_id
+        for step in ends:
+            above = parents.get(step.run_id)
+            while above is not None and above != self.context.run_id:
+                above = parents.get(above)
+            if above is not None and step.artifacts:
+                yield from step.artifacts
+
+    def reuse_info(self, status: Status, records: list[ArtifactRecord], result: Any) -> ReuseInfo | None:
+        """Say what its result depends on; inputs that only an argument named become records."""
+        if self.attempt is None or self.reused_from is not None or status != "complete":
+            return None
+        from reprokit.recorder.reuse import outcome
+
+        with self.faults.at("what its result depends on"):
+            self._outcome = outcome.settle(self, self.attempt, records, result)
+            info = self._outcome.info
+            if info.refused:
+                self.faults.notes.append(f"{self.subject.name}: its result is not used again: {info.refused}")
+            return info
+        return None
+
+    def inherit(self, inputs: Iterable[ArtifactRecord]) -> None:
+        """Take over what the result was made from that is given again, and leave the files as they are."""
+        root = self.trunk.project.root
+        self._inputs.update((os.path.join(root, one.path), one) for one in inputs)
+        for expected in self.context.artifacts:
+            expected.before = None  # what was put there is this run's
+            expected.naming = msgspec.structs.replace(expected.naming, embed=False)
+
+    def publish(self, elapsed: float) -> None:
+        """Let later calls find the result."""
+        found, attempt = self._outcome, self.attempt
+        if found is None or attempt is None or found.info.refused or not self.trunk.name:
+            return
+        from reprokit.recorder.reuse import outcome
+
+        with self.faults.at("the result, for later calls"):
+            attempt.publish(outcome.entry_of(self, found, elapsed))
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -291,6 +365,7 @@ class OpenRun:
                         config=config,
                         vault=trunk.project.vault.path,
                         version=__version__,
+                        reused_from=self.reused_from,
                     )
 
     def status_of(self, error: BaseException | None) -> tuple[Status, str | None]:

@@ -35,6 +35,8 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
         The project's repository.
     settings
         The sender's settings, as plain values.
+    folder
+        Name of the root run's folder, below ``runs/``.
     """
 
     root_id: str
@@ -47,6 +49,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     snapshot: SnapshotInfo | None
     python_path: list[str]
     settings: dict[str, Any]
+    folder: str = ""
 
     def read_settings(self, root: Path) -> Settings:
         """Give the sender's settings for the folder that stands for the project here."""
@@ -106,4 +109,5 @@ def origin_of(context: Context, *, snapshot: bool = False) -> Origin:
         snapshot=kept,
         python_path=facts.python_path,
         settings=settings,
+        folder=trunk.name,
     )

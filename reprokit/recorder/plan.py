@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-Exists = Literal["replace", "keep", "error"]
+Exists = Literal["replace", "keep", "error", "reuse"]
 Refresh = Literal["process", "call"]
 
 
@@ -55,6 +55,42 @@ class SnapshotSpec(NamedTuple):
     exclude: tuple[str, ...] = ()
 
 
+class ReuseSpec(NamedTuple):
+    """What ``@cache`` or ``@Artifact(exists="reuse")`` say of using results again."""
+
+    asked: bool = False  # else as the settings say
+    ignore: frozenset[str] = frozenset()  # arguments that don't count
+    key: Mapping[str, Callable[[Any], object]] = {}  # argument -> what stands for it
+    assume_pure: bool = False  # what of its code can't be followed doesn't count
+
+    def joined(self, other: ReuseSpec) -> ReuseSpec:
+        """Add what another decorator of the stack says."""
+        return ReuseSpec(
+            asked=self.asked or other.asked,
+            ignore=self.ignore | other.ignore,
+            key={**other.key, **self.key},
+            assume_pure=self.assume_pure or other.assume_pure,
+        )
+
+
+def reuse_spec(
+    *,
+    asked: bool,
+    ignore: str | Iterable[str],
+    key: Mapping[str, Callable[[Any], object]] | None,
+    assume_pure: bool,
+) -> ReuseSpec:
+    """Check and put together what a decorator was given; raises ``TypeError``."""
+    names = frozenset(patterns(ignore))
+    by = dict(key or {})
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"ignore={ignore!r}: names of parameters are needed")
+    for name, function in by.items():
+        if not isinstance(name, str) or not callable(function):
+            raise TypeError(f"key= maps names of parameters to functions, not {name!r} to {function!r}")
+    return ReuseSpec(asked=asked, ignore=names, key=by, assume_pure=assume_pure)
+
+
 def checked_files(given: Literal["auto"] | None) -> Literal["auto"] | None:
     """Give what ``files=`` was given; raises ``TypeError`` when it says nothing."""
     if given not in (None, "auto"):
@@ -76,6 +112,7 @@ class Plan(NamedTuple):
     refresh: Refresh | None = None
     strict: bool | None = None
     depends: tuple[Any, ...] = ()  # what the function depends on beyond what its source says
+    reuse: ReuseSpec = ReuseSpec()
 
     def joined(self, other: Plan) -> Plan:
         """Add what another decorator of the stack asks for; the outer one (`self`) wins where both speak."""
@@ -86,6 +123,7 @@ class Plan(NamedTuple):
             refresh=self.refresh or other.refresh,
             strict=self.strict if self.strict is not None else other.strict,
             depends=self.depends + other.depends,
+            reuse=self.reuse.joined(other.reuse),
         )
 
 

@@ -275,6 +275,7 @@ class RootRun(OpenRun):
             return
         monitor = self.plan.monitor
         kept = self.keep_items(folder)
+        reuse = self.reuse_info(status, records, result)
         value = self.describe(context, "return_value", result) if monitor and monitor.include_return_value else None
         record = PostRunInfo(
             run_id=context.run_id,
@@ -297,9 +298,12 @@ class RootRun(OpenRun):
             reason=reason,
             captures=self._captures("after"),
             faults=self.faults.found,
+            reuse=reuse,
+            reused_from=self.reused_from,
         )
         self._write_documents(folder, None)
         folder.write_post_run(record)
+        self.publish(elapsed)
         self._sidecars(records, status)
         with self.faults.at("the journal"):
             self._journal("close", status)

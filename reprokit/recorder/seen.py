@@ -35,14 +35,25 @@ class Watching:
         Its project.
     folder
         The root run's folder, where other processes tell what they open; None: nowhere.
+    lists
+        Whether it is also to look at which folders are listed.
+
+    Attributes
+    ----------
+    logs : set of str
+        Paths, as in records, of files that were only appended to.
+    listed : dict
+        Folder -> the names that it held.
     """
 
-    def __init__(self, run_id: str, project: Project, folder: Path | None) -> None:
+    def __init__(self, run_id: str, project: Project, folder: Path | None, *, lists: bool = False) -> None:
         self._project = project
         self._folder = folder
         self._begin = None if folder is None else os.path.join(folder, f"opened-{run_id[:8]}-")
         # The digest is asked for inside an audit hook, where what we open must not count.
-        self._watch = hook.Watch(run_id, project.root, hook.quietly(known.digest), self._begin)
+        self._watch = hook.Watch(run_id, project.root, hook.quietly(known.digest), self._begin, lists=lists)
+        self.logs: set[str] = set()
+        self.listed: dict[str, list[str]] = {}
 
     def start(self) -> None:
         """Begin, in this process."""
@@ -82,6 +93,8 @@ class Watching:
             str(self._project.root), [str(self._project.vault.path)], named, code | imported(watch.files)
         )
         counting = {path: seen for path, seen in sorted(watch.files.items()) if not left_out(path)}
+        self.logs = {self._project.relative(path) for path, seen in counting.items() if seen.log}
+        self.listed = {path: names for path, names in watch.listed.items() if not left_out(os.path.join(path, ""))}
         found = _Found(self._project, counting, faults)
         records = found.used() + found.generated()
         if watch.more:

@@ -41,6 +41,7 @@ def write(
     config: object,
     vault: Path,
     version: str,
+    reused_from: str | None,
 ) -> None:
     """Write the side-car of the artifact at the absolute `path`.
 
@@ -67,6 +68,7 @@ def write(
         snapshot=context.snapshot,
         vault=_relative(vault, folder),
         run_folder=context.folder.name if context.folder else "",
+        reused_from=reused_from,
         reprokit_version=version,
     )
     atomic.write(path_of(path), documents.encode(record), mode=0o644, sync=False)

@@ -6,7 +6,7 @@ import os
 import threading
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit.capture.opened.hook import quietly
 from reprokit.context import peek
@@ -19,6 +19,7 @@ from reprokit.vault import atomic, documents
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:
+    from reprokit.context import Context
     from reprokit.recorder.plan import Plan, Subject
 
 PARENT = "REPROKIT_PARENT"  # "<root id>:<run id>:<root run's folder>", set for monitored commands
@@ -30,6 +31,30 @@ _remote: dict[tuple[str, int], tuple[Trunk, str] | None] = {}
 _lock = threading.RLock()
 
 
+class Place(NamedTuple):
+    """Where a child run belongs."""
+
+    trunk: Trunk
+    parent_id: str
+    parent: Context | None  # when it is open in this process
+
+
+def place() -> Place | None:
+    """Give the place of a run that opens here; None for a root run."""
+    parent = peek()
+    if parent is not None and isinstance(parent._ledger, OpenRun):
+        return Place(parent._ledger.trunk, parent.run_id, parent)
+    task = sent.get()
+    if task is not None:
+        return Place(task[0], task[1], None)
+    announced = os.environ.get(PARENT)
+    if announced:
+        found = _remote_trunk(announced)
+        if found is not None:
+            return Place(found[0], found[1], None)
+    return None
+
+
 @quietly
 def prepare(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenRun:
     """Settle the run of one call: a root, or a child; its `begin` opens it.
@@ -39,20 +64,10 @@ def prepare(plan: Plan, subject: Subject, args: tuple[Any, ...], kwargs: dict[st
     ReprokitError
         When the call is refused; nothing has started then.
     """
-    parent = peek()
-    if parent is not None and isinstance(parent._ledger, OpenRun):
-        trunk = parent._ledger.trunk
-        return prepare_child(plan, subject, args, kwargs, parent=parent, parent_id=parent.run_id, trunk=trunk)
-    task = sent.get()
-    if task is not None:
-        return prepare_child(plan, subject, args, kwargs, parent=None, parent_id=task[1], trunk=task[0])
-    announced = os.environ.get(PARENT)
-    if announced:
-        found = _remote_trunk(announced)
-        if found is not None:
-            trunk, parent_id = found
-            return prepare_child(plan, subject, args, kwargs, parent=None, parent_id=parent_id, trunk=trunk)
-    return prepare_root(plan, subject, args, kwargs)
+    found = place()
+    if found is None:
+        return prepare_root(plan, subject, args, kwargs)
+    return prepare_child(plan, subject, args, kwargs, parent=found.parent, parent_id=found.parent_id, trunk=found.trunk)
 
 
 def announcement(root_id: str, run_id: str, folder: Path) -> str:

@@ -68,7 +68,7 @@ def _own_keys(source: Source) -> dict[str, Callable[[str, Any], Any]]:
         "allow-dirty": source.boolean,
         "strict": source.boolean,
         "refresh": source.choice("process", "call"),
-        "exists": source.choice("replace", "keep", "error"),
+        "exists": source.choice("replace", "keep", "error", "reuse"),
         "sidecar": source.boolean,
         "template": source.template,
         "redact": source.strings,
@@ -96,7 +96,7 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
     own, capture = _own_keys(source), _capture_keys(source)
     if not isinstance(document, dict):
         raise SettingsError(source.name, prefix.rstrip("."), f"{document!r} is no table")
-    top = source.known("", document, {*own, "capture", "monitor", "reproduce"})
+    top = source.known("", document, {*own, "capture", "monitor", "reproduce", "reuse"})
     changes: dict[str, Any] = {_field(key): own[key](key, value) for key, value in top.items() if key in own}
     table = source.known("capture", source.table("capture", top.get("capture", {})), {*capture, "files", "git"})
     for key, value in table.items():
@@ -123,6 +123,15 @@ def _from_document(settings: Settings, document: dict[str, Any], prefix: str) ->
         rtol=source.number("reproduce.rtol", again.get("rtol", settings.tolerance.rtol)),
         atol=source.number("reproduce.atol", again.get("atol", settings.tolerance.atol)),
     )
+    reuse = source.known("reuse", source.table("reuse", top.get("reuse", {})), {"enabled", "python", "wait", "link"})
+    if "enabled" in reuse:
+        changes["reuse"] = source.boolean("reuse.enabled", reuse["enabled"])
+    if "python" in reuse:
+        changes["reuse_python"] = source.choice("minor", "any")("reuse.python", reuse["python"])
+    if "wait" in reuse:
+        changes["reuse_wait"] = source.number("reuse.wait", reuse["wait"])
+    if "link" in reuse:
+        changes["reuse_link"] = source.choice("read-only", "always", "never")("reuse.link", reuse["link"])
     changes["outputs"] = source.outputs("reproduce.output", again.get("output", {}))
     return msgspec.structs.replace(settings, **changes)
 
@@ -133,7 +142,7 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
         if not name.startswith(PREFIX) or name in _OTHER_VARIABLES:
             continue
         source = Source(name)
-        keys = {**_own_keys(source), **_capture_keys(source)}
+        keys = {**_own_keys(source), **_capture_keys(source), "reuse": source.boolean}
         key = name[len(PREFIX) :].lower().replace("_", "-")
         if key not in keys:
             import difflib

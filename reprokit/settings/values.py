@@ -64,6 +64,15 @@ class Settings(msgspec.Struct, frozen=True):
         new files too.
     max_file_size, max_diff_size, max_bundle_size : int
         In bytes.
+    reuse
+        Whether results are used again where functions ask for it; else they are computed.
+    reuse_python
+        Whether a result made by another minor version of Python is used again: ``"minor"`` not, ``"any"`` yes.
+    reuse_wait : float
+        Seconds to wait for another process that computes the same call; then it is computed here too.
+    reuse_link
+        Which files that are used again under another name are hard links: ``"read-only"`` ones, all (``"always"``: nothing
+        may change them in place), or none (``"never"``).  The others are copies, which share their blocks where they can.
     tolerance, outputs
         How near the outputs of a reproduced run have to come to the recorded ones: all of them, and those of some name.
     """
@@ -82,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True):
     allow_dirty: bool = False
     strict: bool = False
     refresh: Literal["process", "call"] = "process"
-    exists: Literal["replace", "keep", "error"] = "replace"
+    exists: Literal["replace", "keep", "error", "reuse"] = "replace"
     sidecar: bool = True
     template: str | None = None
     redact: tuple[str, ...] = ()
@@ -92,6 +101,10 @@ class Settings(msgspec.Struct, frozen=True):
     capture_random_state: bool = True
     capture_packages: bool = True
     files: Literal["auto"] | None = None
+    reuse: bool = True
+    reuse_python: Literal["minor", "any"] = "minor"
+    reuse_wait: float = 86_400.0
+    reuse_link: Literal["read-only", "always", "never"] = "read-only"
     tolerance: Tolerance = Tolerance(rtol=1e-15)  # a few units in the last place of a float
     outputs: Mapping[str, OutputRule] = {}
 

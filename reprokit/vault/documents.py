@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from reprokit.errors import RecordError
-from reprokit.model.records import STEP_SCHEMA, StepRecord
+from reprokit.model.records import REUSE_SCHEMA, STEP_SCHEMA, ReuseEntry, StepRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 LARGEST = 64 * 1024 * 1024  # bytes; a record beyond this is not ours
 
+# Lines leave defaults out, and each line names its schema.
+_WITHOUT_DEFAULT: dict[type[msgspec.Struct], str] = {StepRecord: STEP_SCHEMA, ReuseEntry: REUSE_SCHEMA}
 _encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
 
 
@@ -56,8 +58,8 @@ def decode(data: bytes, kind: type[R], where: str) -> R:
 
 @functools.cache
 def _schema_default(kind: type[msgspec.Struct]) -> str:
-    if kind is StepRecord:
-        return STEP_SCHEMA  # no default there: lines leave defaults out, and each line names its schema
+    if kind in _WITHOUT_DEFAULT:
+        return _WITHOUT_DEFAULT[kind]
     return next((str(field.default) for field in msgspec.structs.fields(kind) if field.name == "schema"), "")
 
 

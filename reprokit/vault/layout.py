@@ -22,6 +22,7 @@ _OURS = frozenset(
         "blobs",
         "checkouts",
         "closures",
+        "reuse",
         "index.sqlite",
         "index.sqlite-journal",
         "index.lock",
@@ -39,7 +40,7 @@ class Vault:
         The vault's folder; made by `ensure`, not here.
     """
 
-    __slots__ = ("_ready", "blobs", "closures", "code", "journal", "path", "runs")
+    __slots__ = ("_ready", "blobs", "closures", "code", "journal", "path", "reuse", "runs")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))
@@ -48,6 +49,7 @@ class Vault:
         self.blobs = self.path / "blobs" / "sha256"
         self.closures = self.path / "closures"  # what is known of source files; may be deleted
         self.journal = self.path / "journal"
+        self.reuse = self.path / "reuse"  # results that can be used again
         self._ready = False
 
     def __repr__(self) -> str:

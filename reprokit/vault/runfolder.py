@@ -95,6 +95,10 @@ class RunFolder:
                 steps = self._steps
         steps.append_lines(lines)
 
+    def steps(self) -> Iterator[StepRecord]:
+        """Give the lines of child runs that are written, by any process."""
+        return read_steps(self.path)
+
     def put(self, name: str, data: bytes) -> None:
         """Write a file that belongs to a child run; one that is there already stays.
 

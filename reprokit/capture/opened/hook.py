@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from reprokit.capture.opened.site.reprokit_opened import Listener, Log, interpreter
+from reprokit.capture.opened.site.reprokit_opened import LIMIT, Listener, Log, interpreter
 from reprokit.context import peek
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_EVENTS = frozenset(("open", "os.rename", "os.remove", "os.truncate", "os.link", "sqlite3.connect"))
+_LISTINGS = frozenset(("os.listdir", "os.scandir"))
+_EVENTS = frozenset(("open", "os.rename", "os.remove", "os.truncate", "os.link", "sqlite3.connect")) | _LISTINGS
+_IMPORTING = "<frozen importlib"
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 
@@ -46,10 +48,23 @@ class Watch(Listener):
         Gives digest and size of a file.
     log_path
         Where processes that the run forks tell what they open, without the end of the name; None: nowhere.
+    lists
+        Whether it also wants to know which folders are listed.
+
+    Attributes
+    ----------
+    listed : dict
+        Folder -> the names in it when it was listed first.
     """
 
     def __init__(
-        self, run_id: str, root: Path, digest: Callable[[str], tuple[str, int]], log_path: str | None = None
+        self,
+        run_id: str,
+        root: Path,
+        digest: Callable[[str], tuple[str, int]],
+        log_path: str | None = None,
+        *,
+        lists: bool = False,
     ) -> None:
         inside = str(root) + os.sep
         super().__init__((*(f for f in interpreter() if not inside.startswith(f)), _OURS), digest)
@@ -57,6 +72,18 @@ class Watch(Listener):
         self.log_path = log_path
         self.faults: list[str] = []
         self.named: set[str] = set()  # outputs of runs inside this one
+        self.lists = lists
+        self.listed: dict[str, list[str]] = {}
+
+    def take_listing(self, given: Any) -> None:
+        """Take in that a folder is about to be listed."""
+        path = self._absolute("." if given is None else given)
+        if path is None or path in self.listed or len(self.listed) >= LIMIT:
+            return
+        try:
+            self.listed[path] = quietly(os.listdir)(path)
+        except OSError:  # the listing will fail as well
+            return
 
 
 def start(watch: Watch) -> None:
@@ -87,6 +114,9 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     try:
         if is_quiet():
             return
+        if event in _LISTINGS:
+            _listing(args[0])
+            return
         watch = _mine()
         if watch is None:
             return
@@ -96,6 +126,20 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
             raise
         if watch is not None and len(watch.faults) < 10:
             watch.faults.append(f"{event}: {type(error).__name__}: {error}")
+
+
+def _listing(path: Any) -> None:
+    """Tell all runs around that want to know it, but for what an import lists."""
+    if not any(watch.lists for watch in list(_watches.values())):
+        return
+    if sys._getframe(3).f_code.co_filename.startswith(_IMPORTING):
+        return
+    context = peek()
+    while context is not None:
+        watch = _watches.get(context.run_id)
+        if watch is not None and watch.lists:
+            watch.take_listing(path)
+        context = context.parent
 
 
 def tell(path: Any, flags: int | None) -> None:

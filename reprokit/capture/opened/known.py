@@ -1,4 +1,4 @@
-"""Digests of large inputs, remembered by path, size, mtime, inode and device.
+"""Digests of large inputs, remembered by path, size, times of the last change, inode and device.
 
 A hint, never a proof: verifying reads every byte.  As in git's index, a file that was changed within the last two seconds is not
 remembered, for it may change again and keep its stamp.
@@ -50,7 +50,9 @@ class Known:
         found = os.stat(path)
         if found.st_size < LARGE:
             return files.digest_file(path)
-        facts = (os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev)
+        facts = (
+            os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev,
+        )  # fmt: skip
         key = hashlib.sha256(repr(facts).encode()).hexdigest()[:32].encode()
         known = self._look_up(key)
         if known is not None:

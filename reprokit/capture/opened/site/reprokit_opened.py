@@ -49,9 +49,11 @@ class Seen:
         Whether what stood there was to stay, as in modes "a" and "r+".
     mapped : bool
         Whether it may have been written through memory, which leaves no trace in the stamp on some file systems.
+    log : bool
+        Whether it was only appended to: what stood there was not looked at.
     """
 
-    __slots__ = ("before", "digest", "kept", "mapped", "read", "trouble", "written")
+    __slots__ = ("before", "digest", "kept", "log", "mapped", "read", "trouble", "written")
 
     def __init__(self) -> None:
         self.read: Stamp | None = None
@@ -59,7 +61,7 @@ class Seen:
         self.trouble: str | None = None
         self.written = False
         self.before: Stamp | None = None
-        self.kept = self.mapped = False
+        self.kept = self.mapped = self.log = False
 
 
 def stamp(path: str) -> Stamp | None:
@@ -136,6 +138,8 @@ class Listener:
             return None
         seen = self.files.get(path)
         if not flags & _WRITES:
+            if seen is not None:
+                seen.log = False
             if seen is not None and (seen.read is not None or seen.written):
                 return None
             now = stamp(path)
@@ -145,8 +149,10 @@ class Listener:
                     seen.read = now
                     self._say("read", path, now)
             return None
+        log = bool(flags & os.O_APPEND) and not flags & os.O_RDWR
         if seen is not None and seen.written:
             seen.mapped = seen.mapped or mapped
+            seen.log = seen.log and log
             return path
         now = stamp(path)
         if now is None:
@@ -155,7 +161,11 @@ class Listener:
         elif flags & _EXCL:
             return None  # it will be refused
         kept = now is not None and now[0] > 0 and not flags & _TRUNC
+        log = log and (seen is None or seen.read is None)
         self._change(path, now, kept=kept, mapped=mapped and bool(flags & os.O_RDWR))
+        seen = self.files.get(path)
+        if seen is not None:
+            seen.log = log
         return path
 
     def moved(self, given: Any, onto: Any) -> str | None:

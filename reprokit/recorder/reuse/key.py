@@ -1,0 +1,121 @@
+"""The key of a call: a digest of all that is known to decide about its result before its function runs.
+
+Two calls have one key when these are the same: what the function and the code that it reaches do, the hashes of the
+configurations, the arguments but for the names of outputs, the code that arguments bring along, and, unless the settings
+say otherwise, the minor version of Python.  Files count apart from the key, by what `candidates` compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reprokit.code import closure as closures
+from reprokit.model import digest
+from reprokit.model.records import ClosureInfo, ReuseInfo
+from reprokit.recorder.closures import closure_of, root_of
+from reprokit.recorder.reuse import arguments
+from reprokit.recorder.reuse.arguments import Arguments, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reprokit.recorder.faults import Faults
+    from reprokit.recorder.plan import Plan, Subject
+    from reprokit.recorder.project import Project
+
+PYTHON = f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Key(msgspec.Struct):
+    """What a call's result depends on.
+
+    Attributes
+    ----------
+    info
+        The parts, as records have them; `ReuseInfo.key` is the digest of all.
+    closure
+        Of the function.
+    closures
+        Of the functions and classes that arguments bring along, by their names.
+    arguments
+        The call.
+    """
+
+    info: ReuseInfo
+    closure: ClosureInfo
+    closures: dict[str, ClosureInfo]
+    arguments: Arguments
+
+    @property
+    def digest(self) -> str:
+        assert self.info.key is not None
+        return self.info.key
+
+
+def key_of(
+    plan: Plan,
+    subject: Subject,
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    config_hashes: Sequence[str],
+    project: Project,
+    faults: Faults,
+) -> Key:
+    """Find the key of a call.
+
+    Raises
+    ------
+    Refused
+        When something that it depends on can't be known.
+    """
+    spec = plan.reuse
+    closure = closure_of(plan, subject, project, faults)
+    if closure is None:
+        raise Refused("the code that it reaches could not be found out")
+    if closure.unknown and not (spec.assume_pure or plan.depends):
+        raise Refused(_unknown(closure))
+    outputs = frozenset(name for one in plan.artifacts for name in one.names)
+    found = arguments.look(subject, instance, args, kwargs, outputs, spec, project.redactor, project.settings.template)
+    brought = _brought(found.code, subject, plan, project)
+    config = digest.of_parts("reprokit/configs/1", *map(str.encode, config_hashes))
+    python = PYTHON if project.settings.reuse_python == "minor" else None
+    parts = [closure.digest, config, found.outputs, python or ""]
+    for one in found.counted:
+        parts += [one.name, one.digest]
+    for name, other in brought.items():
+        parts += [name, other.digest]
+    info = ReuseInfo(
+        key=digest.of_parts("reprokit/reuse/1", *(part.encode("utf-8", "surrogatepass") for part in parts)),
+        config=config,
+        arguments={one.name: one.digest for one in found.counted if not project.redactor.is_secret_name(one.name)},
+        code={name: other.digest for name, other in brought.items()},
+        outputs=found.outputs,
+        python=python,
+    )
+    return Key(info, closure, brought, found)
+
+
+def _brought(code: Sequence[Any], subject: Subject, plan: Plan, project: Project) -> dict[str, ClosureInfo]:
+    """Give the closures of what arguments bring along."""
+    found: dict[str, ClosureInfo] = {}
+    for one in code:
+        other = closures.of(one, root=root_of(subject, project), cache=project.vault.closures)
+        if other.unknown and not plan.reuse.assume_pure:
+            raise Refused(_unknown(other))
+        name = other.function
+        while name in found:
+            name += "'"
+        found[name] = other
+    return found
+
+
+def _unknown(closure: ClosureInfo) -> str:
+    more = f" (and {len(closure.unknown) - 1} more)" if len(closure.unknown) > 1 else ""
+    return (
+        f"what it runs can't be followed: {closure.unknown[0]}{more}; "
+        "name that in depends=, or say assume_pure=True if it doesn't matter"
+    )
