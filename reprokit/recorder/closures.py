@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,26 @@ def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -
         return closure.of(
             subject.target,
             root=root_of(subject, project),
+            local=_local(plan.depends),
             depends=plan.depends,
             owner=subject.owner,
             cache=project.vault.closures,
         )
     return None
+
+
+def _local(depends: tuple[object, ...]) -> list[str]:
+    """Give the packages that are named in ``depends=`` and not installed, of which no version would tell a change."""
+    found = []
+    for one in depends:
+        name = one if isinstance(one, str) else getattr(one, "__module__", None) or getattr(one, "__name__", None)
+        top = name.partition(":")[0].partition(".")[0] if isinstance(name, str) else ""
+        file = getattr(sys.modules.get(top), "__file__", None)
+        if not isinstance(file, str) or top in sys.stdlib_module_names:
+            continue
+        if not {"site-packages", "dist-packages"}.intersection(Path(file).parts):
+            found.append(top)
+    return found
 
 
 def root_of(subject: Subject, project: Project) -> Path:

@@ -259,6 +259,10 @@ class OpenRun:
         """Give the folders that it was seen to list, and what they held."""
         return self._watching.listed if self._watching is not None else {}
 
+    def absences(self) -> list[str]:
+        """Give the files that it was seen to look for in vain."""
+        return self._watching.absent if self._watching is not None else []
+
     # --- using its result again ------------------------------------------------------------------------------------
 
     def descendants(self) -> Iterator[ArtifactRecord]:
@@ -296,7 +300,7 @@ class OpenRun:
     def inherit(self, inputs: Iterable[ArtifactRecord]) -> None:
         """Take over what the result was made from that is given again, and leave the files as they are."""
         root = self.trunk.project.root
-        self._inputs.update((os.path.join(root, one.path), one) for one in inputs)
+        self._inputs.update((os.path.join(root, one.path), one) for one in inputs if one.role == "used")
         for expected in self.context.artifacts:
             expected.before = None  # what was put there is this run's
             expected.naming = msgspec.structs.replace(expected.naming, embed=False)

@@ -44,6 +44,8 @@ class Watching:
         Paths, as in records, of files that were only appended to.
     listed : dict
         Folder -> the names that it held.
+    absent : list of str
+        Files in the project that were looked for and were not there.
     """
 
     def __init__(self, run_id: str, project: Project, folder: Path | None, *, lists: bool = False) -> None:
@@ -54,6 +56,7 @@ class Watching:
         self._watch = hook.Watch(run_id, project.root, hook.quietly(known.digest), self._begin, lists=lists)
         self.logs: set[str] = set()
         self.listed: dict[str, list[str]] = {}
+        self.absent: list[str] = []
 
     def start(self) -> None:
         """Begin, in this process."""
@@ -95,6 +98,8 @@ class Watching:
         counting = {path: seen for path, seen in sorted(watch.files.items()) if not left_out(path)}
         self.logs = {self._project.relative(path) for path, seen in counting.items() if seen.log}
         self.listed = {path: names for path, names in watch.listed.items() if not left_out(os.path.join(path, ""))}
+        inside = str(self._project.root) + os.sep
+        self.absent = sorted(path for path in watch.absent if path.startswith(inside) and not left_out(path))
         found = _Found(self._project, counting, faults)
         records = found.used() + found.generated()
         if watch.more:

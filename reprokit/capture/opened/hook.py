@@ -16,7 +16,7 @@ from reprokit.capture.opened.site.reprokit_opened import LIMIT, Listener, Log, i
 from reprokit.context import peek
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reprokit.context import Context
@@ -49,12 +49,14 @@ class Watch(Listener):
     log_path
         Where processes that the run forks tell what they open, without the end of the name; None: nowhere.
     lists
-        Whether it also wants to know which folders are listed.
+        Whether it also wants to know which folders are listed, and which files are looked for in vain.
 
     Attributes
     ----------
     listed : dict
         Folder -> the names in it when it was listed first.
+    absent : set of str
+        Files that were to be read and were not there.
     """
 
     def __init__(
@@ -74,6 +76,15 @@ class Watch(Listener):
         self.named: set[str] = set()  # outputs of runs inside this one
         self.lists = lists
         self.listed: dict[str, list[str]] = {}
+        self.absent: set[str] = set()
+
+    def missed(self, path: str) -> None:
+        """Tell all runs around that want to know it that a file is looked for, if it is not there."""
+        if os.path.lexists(path):
+            return
+        for watch in _listening():
+            if path not in watch.files and len(watch.absent) < LIMIT:
+                watch.absent.add(path)
 
     def take_listing(self, given: Any) -> None:
         """Take in that a folder is about to be listed."""
@@ -132,13 +143,18 @@ def _listing(path: Any) -> None:
     """Tell all runs around that want to know it, but for what an import lists."""
     if not any(watch.lists for watch in list(_watches.values())):
         return
-    if sys._getframe(3).f_code.co_filename.startswith(_IMPORTING):
-        return
+    if not sys._getframe(3).f_code.co_filename.startswith(_IMPORTING):
+        for watch in _listening():
+            watch.take_listing(path)
+
+
+def _listening() -> Iterator[Watch]:
+    """Give the watches of the runs around that want to know what was looked for."""
     context = peek()
     while context is not None:
         watch = _watches.get(context.run_id)
         if watch is not None and watch.lists:
-            watch.take_listing(path)
+            yield watch
         context = context.parent
 
 

@@ -89,7 +89,6 @@ class Attempt:
         self._facts = facts  # what @cache needs not: asking git takes time
         self._wanted: list[Wanted] = []
         self._commit: str | None = None
-        self._published = False
         self._flight: Flight | None = None
         self._path = ""
 
@@ -178,7 +177,7 @@ class Attempt:
                 value = returned.load(entry.returned, self.project.vault)
             except Exception as error:  # noqa: BLE001 - rebuilding objects runs the code of their classes
                 return [f"its return value can't be read: {error}"]
-            hit.value = returned.renamed(value, self._renamed(targets))
+            hit.value = returned.renamed(value, self._renamed(hit))
         self.hit = hit
         return []
 
@@ -201,15 +200,17 @@ class Attempt:
             found.append(Target(os.path.join(self.project.root, path), path, record))
         return found if next(wanted, None) is None else None
 
-    def _renamed(self, targets: list[Target]) -> dict[str, str]:
+    def _renamed(self, hit: Hit) -> dict[str, str]:
+        """Map each name that an output has had, as the function was told it and absolute, to the present one."""
         names = {}
-        for target in targets:
-            old = os.path.join(self.project.root, target.record.path)
-            if old != target.path:
+        for entry in hit.entries:
+            if entry.run_id != hit.entry.run_id:
+                continue
+            for record, target in zip(entry.outputs, hit.targets, strict=False):
+                old = os.path.join(self.project.root, record.path)
                 names[old] = target.path
-            if target.record.requested is not None:
-                folder = os.path.dirname(target.record.requested)
-                names[os.path.join(folder, os.path.basename(old))] = target.told
+                if record.requested is not None:
+                    names[os.path.join(os.path.dirname(record.requested), os.path.basename(old))] = target.told
         return {old: new for old, new in names.items() if old != new}
 
     # --- the answer --------------------------------------------------------------------------------------------------
@@ -262,12 +263,11 @@ class Attempt:
     def end(self) -> None:
         """Let others go on."""
         if self._flight is not None:
-            self._flight.end(done=self._published)
+            self._flight.end()
 
     def publish(self, entry: ReuseEntry) -> None:
         """Make a result known; raises ``OSError``."""
         reuse.append(self._path, entry)
-        self._published = True
 
     def put_in_place(self) -> None:
         """Put the outputs where this call wants them.

@@ -103,7 +103,7 @@ def _steps(made: Attempt, hit: Hit, place: Place) -> bytes:
         timestamp=now,
         status="complete",
         run_time=duration(0.0),
-        artifacts=[*_outputs(made, hit), *hit.entry.inputs],
+        artifacts=[*_outputs(made, hit), *(one for one in hit.entry.inputs if one.role == "used")],
         reused_from=hit.entry.run_id,
     )
     return documents.encode(begin, pretty=False) + documents.encode(end, pretty=False)

@@ -36,6 +36,9 @@ def inputs_differ(entry: ReuseEntry, named: Named, project: Project) -> Iterator
         places.add(used.keyword)
         if path is None:
             yield f"{used.path} is no longer named by argument {used.keyword}"
+        elif used.role == "missing":
+            if os.path.lexists(path):
+                yield f"{project.relative(path)} is there now"
         elif (now := verified.digest(path, hint=True)) != used.digest:
             yield f"{project.relative(path)} {'has other content' if now else 'is no longer there'}"
     made = {output.path for output in entry.outputs}

@@ -40,6 +40,7 @@ class Flight:
         self._wait = wait
         self._what = what
         self._lock: FileLock | None = None
+        self._owner = os.getpid()
 
     def take(self) -> None:
         """Take the right, waiting for it."""
@@ -79,20 +80,17 @@ class Flight:
         except (OSError, NotImplementedError):  # a read-only vault, a file system without locks: each computes
             return
 
-    def end(self, *, done: bool) -> None:
+    def end(self) -> None:
         """Give the right back.
 
-        Parameters
-        ----------
-        done
-            Whether the result can be found now.  Then the file goes too: who waits at it, or makes another, looks for
-            the result first.
+        The file goes with it, whatever came of the call, else calls that fail would leave one each.  Who opened it before
+        that notices once it has the lock, and tries again at a new one.
         """
         lock, self._lock = self._lock, None
-        if lock is None:
+        if lock is None or self._owner != os.getpid():  # a forked child got here: it is still its parent's
             return
         try:
-            if done and os.name != "nt":  # there, an open file can't be removed
+            if os.name != "nt":  # there, an open file can't be removed
                 os.unlink(self._path)
         except OSError:
             pass

@@ -173,10 +173,14 @@ class _Look:
                     host=self._project.elsewhere,
                 )
                 self._records.append(found[name])
-        made = {record.path for record in self._below if record.role == "generated"}
+        made = {record.path for record in (*self._below, *self._records) if record.role == "generated"}
         kept = [record for record in found.values() if record.path not in made]  # one child's output is another's input
         self.problems += [f"what {record.path} held is not known" for record in kept if record.digest is None]
-        return kept
+        absent = (
+            ArtifactRecord(path=self._project.relative(path), digest=None, size=None, role="missing")
+            for path in self._run.absences()
+        )
+        return kept + [self._placed(record) for record in absent if record.path not in made]
 
     def _placed(self, record: ArtifactRecord) -> ArtifactRecord:
         place = self._call.named.place_of(os.path.join(self._project.root, record.path))

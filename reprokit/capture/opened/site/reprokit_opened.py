@@ -148,6 +148,8 @@ class Listener:
                 if seen is not None:
                     seen.read = now
                     self._say("read", path, now)
+            else:
+                self.missed(path)
             return None
         log = bool(flags & os.O_APPEND) and not flags & os.O_RDWR
         if seen is not None and seen.written:
@@ -167,6 +169,9 @@ class Listener:
         if seen is not None:
             seen.log = log
         return path
+
+    def missed(self, path: str) -> None:
+        """Take in that something is about to be read that is no regular file, or not there."""
 
     def moved(self, given: Any, onto: Any) -> str | None:
         """Take in that a file or folder is about to be renamed; give the new path."""
