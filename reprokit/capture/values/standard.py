@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reprokit.capture.values.encoder import Encoder
 
 _FOLDER = os.path.dirname(os.__file__) + os.sep
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: no class that Python code makes is without it
 _PATHS = (
     pathlib.PurePath,
     pathlib.PurePosixPath,
@@ -36,6 +37,8 @@ def is_standard(value: Any, module: str, name: str) -> bool:
     """Tell whether a function or class is what the standard library has under that name."""
     if not _is_standard_module(module):
         return False
+    if module == "builtins" and type(value) is type and not value.__flags__ & _HEAP:
+        return True  # NoneType and the like, which have no variable there
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
