@@ -15,7 +15,8 @@ PARENT = """
 import json, os, sys, tempfile, traceback, warnings
 import reprokit.cli, reprokit.recorder.reuse.call, reprokit.recorder.root, reprokit.recorder.seen, reprokit.archive.archive
 import reprokit.code.closure, reprokit.code.reach.walk, reprokit.decorators.cache, reprokit.decorators.artifact
-import reprokit.recorder.reuse.outcome, reprokit.archive.package, reprokit.catalog.vault
+import reprokit.recorder.reuse.outcome, reprokit.archive.package, reprokit.catalog.vault, reprokit.capture.values
+import reprokit.model.secret_commands, reprokit.capture.host, tomllib, rfc8785
 for line in sys.stdin:
     asked = json.loads(line)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
