@@ -6,7 +6,20 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import apart, archives, catalog, closure, environment, fixtures, measure, opened, reproduce, ship, trees
+from benchmarks import (
+    apart,
+    archives,
+    catalog,
+    closure,
+    environment,
+    fixtures,
+    measure,
+    opened,
+    reproduce,
+    reuse,
+    ship,
+    trees,
+)
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
@@ -207,5 +220,6 @@ ALL = {
     "reproduce": reproduce.reproduce,
     "environment": environment.environment,
     "opened": opened.opened,
+    "reuse": reuse.reuse,
     **archives.ALL,
 }

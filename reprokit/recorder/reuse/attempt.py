@@ -99,8 +99,7 @@ class Attempt:
         hashes = self._name(args, kwargs)
         faults = Faults(strict=False, redactor=self.project.redactor)
         try:
-            unnamed = [spec for spec in self.plan.artifacts if not spec.names and spec is not self.plan.artifacts[0]]
-            if unnamed:
+            if any(not spec.names for spec in self.plan.artifacts):
                 raise Refused("a decorator of another library stands between those that name its outputs")
             self.key = key.key_of(self.plan, self.subject, self.instance, args, kwargs, hashes, self.project, faults)
         except Refused as refused:

@@ -58,8 +58,7 @@ def settle(run: OpenRun, attempt: Attempt, records: list[ArtifactRecord], result
             kept = _keep(result, run)
         except Exception as error:  # noqa: BLE001 - describing objects runs the code of their classes
             refused.append(f"its return value can't be kept: {error}")
-    relative = [*inputs, *(one for one in outputs if one.commit is None)]
-    searched = any(one.keyword is None for one in relative) or any(name.startswith("|") for name in listed)
+    searched = any(one.keyword is None for one in (*inputs, *outputs)) or any(name.startswith("|") for name in listed)
     info = msgspec.structs.replace(
         attempt.key.info,
         cwd=candidates.folder_now(attempt.project) if searched else None,
