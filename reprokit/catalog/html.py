@@ -61,6 +61,8 @@ def run(one: Run | Child) -> str:
             ),
             *((f"value {name}", _json(value)) for name, value in list(one.values.items())[:_MOST]),
             *((artifact.role, artifact.path) for artifact in one.artifacts[:_MOST]),
+            ("reused from", one.reused_from),
+            ("used again", f"{one.reused} times, {one.saved:.6g} s saved" if one.reused else ""),
             ("tags", ", ".join(one.tags)),
             *(("note", note) for note in one.notes),
         ]
@@ -77,8 +79,9 @@ def run_list(found: RunList) -> str:
         values = ", ".join(f"{name[6:]}={_json(value)}" for name, value in facts.items() if name.startswith("value."))
         took = "" if row.duration is None else f"{row.duration:.3g} s"
         commit, config = row.commit or "", (row.config_hash or "")[:10]
+        status = f"reused from {row.reused_from[:8]}" if row.reused_from else row.status
         rows.append(
-            (row.run_id[:8], _when(row.started), row.what, row.status, commit, config, took, values, ", ".join(tags))
+            (row.run_id[:8], _when(row.started), row.what, status, commit, config, took, values, ", ".join(tags))
         )
     head = ["id", "when", "what", "status", "commit", "config", "took", "values", "tags"]
     if any(row.repeats for row in listed.rows):
@@ -88,6 +91,9 @@ def run_list(found: RunList) -> str:
             for row in listed.rows
         ]
         rows = [(*cells, mark) for cells, mark in zip(rows, marks, strict=True)]
+    if any(row.reused for row in listed.rows):
+        head.append("used again")
+        rows = [(*cells, row.reused or "") for cells, row in zip(rows, listed.rows, strict=True)]
     more = f"<p>... {len(found) - _MOST:,} more</p>" if len(found) > _MOST else ""
     return f"<p>{len(found):,} runs</p>{table(head, rows)}{more}" if len(found) else "<p>no runs</p>"
 

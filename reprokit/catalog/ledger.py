@@ -8,8 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reprokit.catalog.run import moment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from reprokit.catalog.run import Child, Run
     from reprokit.model.records import ArtifactRecord, JournalLine
@@ -21,6 +24,8 @@ CREATE TABLE artifacts(place BLOB, role TEXT, run_id TEXT, root_id TEXT, started
 CREATE TABLE open(place BLOB, run_id TEXT);
 CREATE TABLE documents(run_id TEXT, name TEXT, digest TEXT);
 CREATE TABLE journal(run_id TEXT, folder TEXT, event TEXT);
+CREATE TABLE returned(run_id TEXT, root_id TEXT, digest TEXT, made REAL);
+CREATE TABLE uses(run_id TEXT PRIMARY KEY, last REAL);
 """
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS by_place ON artifacts(place, started);
@@ -72,6 +77,7 @@ class Ledger:
         self.db.execute("PRAGMA synchronous=OFF")
         self.db.execute("PRAGMA journal_mode=OFF")
         self.db.executescript(_SCHEMA)
+        self._uses: dict[str, float] = {}
 
     def close(self) -> None:
         """Forget everything."""
@@ -99,6 +105,8 @@ class Ledger:
         if children:
             self.db.executemany("INSERT INTO runs VALUES(?, ?, ?, ?)", children)
         everyone: list[Run | Child] = [run, *run.children]
+        for one in everyone:
+            self._add_result(one, run.run_id)
         rows = [row for one in everyone for row in self.entries(one, root)]
         if rows:
             self.db.executemany(
@@ -120,8 +128,22 @@ class Ledger:
                     min(one.size, _LARGEST) if one.size is not None else None, one.folder, one.blob, one.replaced, one.host, one.seen,
                 )  # fmt: skip
 
+    def _add_result(self, run: Run | Child, root_id: str) -> None:
+        """Enter the return value that a run kept for being used again, and the run whose result it used itself."""
+        if run.reused_from is not None:
+            self._use(run.reused_from, run.started)
+        if run.reuse is not None and run.reuse.returned is not None:
+            row = (run.run_id, root_id, run.reuse.returned, _stamp(run))
+            self.db.execute("INSERT INTO returned VALUES(?, ?, ?, ?)", row)
+
+    def _use(self, run_id: str, at: datetime) -> None:
+        self._uses[run_id] = max(self._uses.get(run_id, 0.0), _seconds(at))
+
     def line(self, line: JournalLine) -> None:
-        """Enter a line of a journal."""
+        """Enter a line of a journal; of results that were used again, of which there may be millions, only the last use."""
+        if line.event == "reuse":
+            self._use(line.run_id, moment(line.timestamp))
+            return
         self.db.execute("INSERT INTO journal VALUES(?, ?, ?)", (line.run_id, line.folder, line.event))
         if line.documents:
             rows = [(line.run_id, name, digest) for name, digest in line.documents.items()]
@@ -129,6 +151,7 @@ class Ledger:
 
     def index(self) -> None:
         """Make what was entered quick to find; once, after the last entry."""
+        self.db.executemany("INSERT OR REPLACE INTO uses VALUES(?, ?)", self._uses.items())
         self.db.executescript(_INDEXES)
 
     def select(self, condition: str, *values: object, order: str = "place, started DESC") -> Iterator[Entry]:
@@ -148,7 +171,11 @@ class Ledger:
 
 def _stamp(run: Run | Child) -> float:
     """When a run began, in seconds since the epoch."""
+    return _seconds(run.started)
+
+
+def _seconds(at: datetime) -> float:
     try:
-        return run.started.timestamp()
+        return at.timestamp()
     except (OverflowError, ValueError):
         return 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import host
+from reprokit.catalog.result import Result
 from reprokit.errors import RecordError
 from reprokit.vault import runfolder
 
@@ -31,7 +32,7 @@ _DURATION = re.compile(r"P(?:(\d+)D)?T(?:(\d+)H)?(?:(\d+)M)?(?:([0-9.]+)S)?\Z")
 
 
 @dataclass
-class Run:
+class Run(Result):
     """A root run in the vault; each document is read when first asked for.
 
     Attributes
@@ -184,6 +185,13 @@ class Run:
         """Notes that people left, oldest first."""
         return [mark.text for mark in self.marks if mark.event == "note" and mark.run_id == self.run_id]
 
+    def _place(self) -> Path:
+        return self.folder
+
+    @property
+    def _end(self) -> PostRunInfo | StepRecord | None:
+        return self.post
+
     def _repr_html_(self) -> str:
         from reprokit.catalog import html
 
@@ -209,13 +217,17 @@ class Run:
             "artifacts": [a.path for a in post.artifacts if a.role == "generated"] if post else [],
             "children": post.children if post else None,
             "reproduction_of": pre.reproduction_of,
+            "reused_from": self.reused_from,
+            "reused": self.reused,
+            "reused_at": self.reused_at.isoformat() if self.reused_at else None,
+            "saved": self.saved,
             "tags": self.tags,
             "notes": self.notes,
         }
 
 
 @dataclass
-class Child:
+class Child(Result):
     """A child run: the line that began it and the line that ended it."""
 
     root: Run
@@ -326,6 +338,10 @@ class Child:
             "values": self.values,
             "artifacts": [a.path for a in self.artifacts if a.role == "generated"],
             "children": None,
+            "reused_from": self.reused_from,
+            "reused": self.reused,
+            "reused_at": self.reused_at.isoformat() if self.reused_at else None,
+            "saved": self.saved,
             "tags": self.tags,
             "notes": self.notes,
         }
@@ -334,6 +350,13 @@ class Child:
         from reprokit.catalog import html
 
         return html.run(self)
+
+    def _place(self) -> Path:
+        return self.folder
+
+    @property
+    def _end(self) -> PostRunInfo | StepRecord | None:
+        return self.end
 
     @property
     def _begin(self) -> StepRecord:

@@ -43,10 +43,12 @@ class Made(NamedTuple):
 
 
 def select(index: Index, condition: str, *values: object) -> list[Made]:
-    """Give what runs made, originals before repetitions, the newest first; one run of those that wrote it together."""
+    """Give what runs made: originals before repetitions, those that called the function before those that gave a result
+    that was there, the newest first; one run of those that wrote it together.
+    """
     query = (
         f"SELECT runs.id, root, run_id, what, path FROM artifacts JOIN runs ON runs.id = run WHERE {condition} "  # noqa: S608 - ours, with marks
-        f"AND {MADE} ORDER BY repeats, started DESC, runs.id DESC LIMIT {_MOST}"
+        f"AND {MADE} ORDER BY repeats, reused_from IS NOT NULL, started DESC, runs.id DESC LIMIT {_MOST}"
     )
     rows = [Made(*row) for row in index.db.execute(query, values)]
     return list({(row.root, row.path): row for row in reversed(rows)}.values())[::-1]

@@ -64,6 +64,7 @@ class Vault:
         limit: int | None = None,
         children: bool = False,
         repetitions: bool = False,
+        reused: bool = False,
     ) -> RunList:
         """List runs, the newest first.
 
@@ -83,6 +84,8 @@ class Vault:
             Whether child runs are listed too.
         repetitions
             Whether runs that `reprokit.reproduce` made are listed too.
+        reused
+            Whether only those are listed whose result was used again, child runs among them: those that saved most first.
 
         Raises
         ------
@@ -106,6 +109,7 @@ class Vault:
                 limit=limit,
                 children=children,
                 repetitions=repetitions,
+                reused=reused,
             ),
         )
 
@@ -194,6 +198,7 @@ class Vault:
         keep_last: int | None = None,
         keep_days: float | None = None,
         keep_tagged: bool = True,
+        results_unused: float | None = None,
         remove: bool = False,
     ) -> Plan | Removed:
         """Find what could be removed, and remove it when that is asked for.
@@ -208,6 +213,8 @@ class Vault:
             Those of the last so many days stay.
         keep_tagged
             Whether tagged runs stay.
+        results_unused
+            Results that were neither made nor used for so many days are forgotten; their runs stay.
         remove
             Whether it is removed.
 
@@ -217,7 +224,9 @@ class Vault:
         """
         from reprokit.catalog import gc
 
-        found = gc.plan(self.path, keep_last=keep_last, keep_days=keep_days, keep_tagged=keep_tagged)
+        found = gc.plan(
+            self.path, keep_last=keep_last, keep_days=keep_days, keep_tagged=keep_tagged, results_unused=results_unused
+        )
         return gc.remove(found) if remove else found
 
     def tag(self, wanted: str, *names: str, remove: bool = False) -> None:

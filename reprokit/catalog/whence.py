@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from reprokit.capture import files
-from reprokit.catalog import tagged
+from reprokit.catalog import reused, tagged
 from reprokit.catalog.index import columns
 from reprokit.catalog.run import Child, Run
 from reprokit.catalog.tagged import Candidate, Made
@@ -40,6 +40,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         The run that made it, the newest if several did.
     artifact : ArtifactRecord or None
         What that run's record says of the file.
+    named_by : Run or Child or None
+        The run that gave the file this name, when that used the result of `run` again instead of making it.
     changed : bool or None
         Whether the file is another than the one that the run made; None when that cannot be known.
     also : list of str
@@ -58,6 +60,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     how: How | None = None
     run: Run | Child | None = None
     artifact: ArtifactRecord | None = None
+    named_by: Run | Child | None = None
     changed: bool | None = None
     also: list[str] = []
     used_by: list[str] = []
@@ -76,6 +79,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
             "root": self.run.root.run_id if self.run is not None else None,
             "folder": self.run.folder.name if self.run is not None else None,
             "artifact": self.artifact,
+            "named_by": self.named_by.run_id if self.named_by is not None else None,
             "also": self.also,
             "used_by": self.used_by,
             "sidecar": self.sidecar,
@@ -114,14 +118,17 @@ def whence(index: Index, path: str | os.PathLike[str], template: str | None = No
                 continue
             artifact = _artifact(run, row.path)
             known = artifact.digest if artifact is not None else None
+            made, artifact, named_by = _both(index, run, artifact, absolute, sidecar)
+            others = [other.run for other in way.rows[number + 1 :] if other.run_id != made.run_id]
             return Origin(
                 path=told,
                 digest=digest,
                 how=way.how,
-                run=run,
+                run=made,
                 artifact=artifact,
+                named_by=named_by,
                 changed=None if digest is None or known is None or not way.same else digest != known,
-                also=_ids(index, [other.run for other in way.rows[number + 1 :]]),
+                also=_ids(index, others),
                 used_by=used_by,
             )
     if sidecar is not None:
@@ -188,6 +195,34 @@ def _by_name(index: Index, path: str, template: str | None) -> list[Made]:
 
 def _under_its_tag(index: Index, path: str, template: str | None) -> list[Candidate]:
     return tagged.candidates(_by_name(index, path, template), template)
+
+
+def _both(
+    index: Index, run: Run | Child, artifact: ArtifactRecord | None, path: str, sidecar: SideCar | None
+) -> tuple[Run | Child, ArtifactRecord | None, Run | Child | None]:
+    """Give the run that made a file, what it wrote, and the run that gave it its name when that was another."""
+    name = columns.text(os.path.basename(path.rstrip(os.sep)))
+    made = reused.origin(index, run)
+    if made is not None:
+        wrote = [one for one in made.artifacts if one.role == "generated"]
+        same = [one for one in wrote if artifact is not None and one.digest == artifact.digest]
+        return made, next(iter([*same, *wrote]), artifact), _namer(index, made, name, sidecar) or run
+    own = artifact is not None and os.path.basename(columns.text(artifact.path).rstrip("/")) == name
+    return run, artifact, None if own else _namer(index, run, name, sidecar)
+
+
+def _namer(index: Index, made: Run | Child, name: str, sidecar: SideCar | None) -> Run | Child | None:
+    """Find the run that gave a result this name: the one that the side-car names, else the first.
+
+    Later ones found the file in its place.
+    """
+    asked = (
+        "SELECT runs.id FROM runs JOIN artifacts ON artifacts.run = runs.id WHERE reused_from = ? AND name = ? "
+        "AND role = 'generated' ORDER BY repeats, run_id = ? DESC, started, runs.id LIMIT 1"
+    )
+    for (row,) in index.db.execute(asked, (made.run_id, name, sidecar.run_id if sidecar is not None else "")):
+        return index.run(row)
+    return None
 
 
 def _readers(index: Index, digest: str) -> list[int]:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "tag": "Give a run names of your own.",
     "verify": "Hash again what was recorded, and check the vault.",
     "whence": "Tell which run made a file.",
+    "why": "Tell whether a file would be given again, and what speaks against it.",
 }
 
 

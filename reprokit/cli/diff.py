@@ -93,6 +93,8 @@ def _show(found: Diff, shown: CodeShown) -> None:
     _line(found.verdict, bold=True)
     _line(f"A  {words.lead(found.a)}")
     _line(f"B  {words.lead(found.b)}")
+    for said in found.notes:
+        _line(said, fg="yellow")
     for aspect in found.aspects:
         if aspect.same is False or any(row.kind == "unknown" for row in aspect.rows) or _is_told(aspect):
             _aspect(aspect)

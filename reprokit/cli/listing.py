@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from reprokit.catalog.query import RunList
+    from reprokit.catalog.query.rows import Row
 
 # What people call columns, and what they are in expressions.
 NAMES = {
@@ -25,25 +26,29 @@ NAMES = {
     "artifacts": "artifact",
     "inputs": "input",
     "repeats": "reproduction_of",
+    "from": "reused_from",
+    "last": "reused_at",
 }
 USUAL = ("id", "when", "what", "status", "commit", "config", "took", "values", "tags", "reproduced", "repeats")
 _WHEN_THERE = ("tags", "reproduced", "repeats")  # of the usual ones, those that are shown where a run has any
-_SPARED = ("config", "commit", "reproduced")  # of the usual ones, those that go first where there is no room
+_SPARED = ("config", "commit", "reproduced")  # of those that nobody chose, those that go first where there is no room
 _LEAST = {"values": 16, "what": 12, "function": 12, "note": 12, "notes": 12, "tag": 6, "tags": 6}
 _GAP = 2  # characters between columns
+REUSED = ("id", "what", "commit", "took", "reused", "last", "saved")  # of --reused
+CSV_REUSED = ("id", "started", "what", "commit", "config_hash", "duration", "reused", "reused_at", "saved")
 CSV = ("id", "started", "what", "status", "commit", "config_hash", "duration", "tags")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def read_columns(written: str | None) -> list[str]:
-    """Read ``--columns``; the usual ones by default.
+def read_columns(written: str | None, *, reused: bool = False) -> list[str]:
+    """Read ``--columns``; the usual ones by default, or those of runs whose results were used again.
 
     Raises
     ------
     QueryError
     """
     if written is None:
-        return list(USUAL)
+        return list(REUSED if reused else USUAL)
     from reprokit.catalog.query import columns, parse
     from reprokit.errors import QueryError
 
@@ -73,6 +78,9 @@ def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequenc
     if "repeats" in columns:
         marks = [one.repeats and not one.reproduction_of for one in found.rows]
         columns["repeats"] = ["as its root" if mark else of for mark, of in zip(marks, columns["repeats"], strict=True)]
+    if "status" in columns:
+        shown = zip(found.rows, columns["status"], strict=True)
+        columns["status"] = [_status(row, text) for row, text in shown]
     usual = tuple(names) == USUAL
     if usual:
         columns = {name: texts for name, texts in columns.items() if name not in _WHEN_THERE or any(texts)}
@@ -81,7 +89,7 @@ def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequenc
     columns[indented] = [f"{'  ' * min(deep, 10)}{text}" for text, deep in zip(texts, depths, strict=True)]
     if _least(columns) > width and (when := next((name for name in ("when", "started") if name in columns), None)):
         columns[when] = [screen.plain(screen.shortly(row.started)) for row in found.rows]
-    for name in _SPARED if usual else ():
+    for name in _SPARED if usual or tuple(names) == REUSED else ():
         if _least(columns) > width:
             columns.pop(name, None)
     widths = _fitted(columns, width)
@@ -101,6 +109,11 @@ def table(found: RunList, names: list[str], depths: Sequence[int], left: Sequenc
         if more:
             made.add_row(*[Text(f"  ... {more} more" if name == indented else "") for name in columns])
     return made
+
+
+def _status(row: Row, text: str) -> str:
+    """Say that a result was given that another run had made."""
+    return "reused" if row.reused_from and row.status == "complete" else text
 
 
 def _widths(columns: dict[str, list[str]]) -> dict[str, int]:
@@ -134,13 +147,13 @@ def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
     match NAMES.get(name, name):
-        case "id" | "reproduction_of":
+        case "id" | "reproduction_of" | "reused_from":
             text = value[:8]
-        case "started":
+        case "started" | "reused_at":
             text = screen.when(value)
         case "config_hash":
             text = value[:10]
-        case "duration":
+        case "duration" | "saved":
             text = screen.seconds(value)
         case "commit":  # two uncommitted states of a commit look alike here; --json tells them apart
             text = value.partition("-dirty")[0] + ("*" if "-dirty" in value else "")
@@ -159,6 +172,7 @@ def line(found: RunList, at: int) -> str:
     """Give a run as one line, for ``--watch`` without a terminal."""
     row = found.rows[at]
     shown = [_shown(name, getattr(row, name)) for name in ("started", "status", "commit", "what")]
+    shown[1] = _status(row, shown[1])
     return "  ".join([row.run_id[:8], *shown])
 
 

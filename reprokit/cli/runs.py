@@ -33,6 +33,7 @@ _PAUSE = 2.0  # seconds
 @click.option("--tag", multiple=True, metavar="NAME", help="Those with this tag.")
 @click.option("--children", is_flag=True, help="Child runs as well.")
 @click.option("--repetitions", is_flag=True, help="Runs that repeat others (`reprokit reproduce`) as well.")
+@click.option("--reused", is_flag=True, help="Those whose result was used again: how often, and what that saved.")
 @click.option("--sort", multiple=True, metavar="COLUMN", help="-started, value.rmse; a hyphen: the largest first.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="At most so many (table: 50).")
 @click.option("--columns", metavar="NAMES", help="id,when,config.lr,value.rmse")
@@ -49,11 +50,13 @@ def command(
 
     if as_json + as_csv + (tree or watch) > 1:
         raise click.UsageError("--json, --csv and a table (--tree, --watch) are three ways to show runs; choose one")
+    if tree and conditions["reused"]:
+        raise click.UsageError("--tree shows child runs below their root runs, --reused lists both by what they saved")
     if tree and conditions["children"]:
         raise click.UsageError("--tree shows child runs below their root runs, --children among them; choose one")
     vault = settings.current().vault
     wanted: dict[str, Any] = {name: told or None for name, told in conditions.items() if name not in _MORE}
-    wanted |= {name: conditions[name] for name in _MORE} | {"limit": limit}
+    wanted |= {name: conditions[name] for name in (*_MORE, "reused")} | {"limit": limit}
     try:
         if watch:
             _watch(vault, wanted, columns, tree)
@@ -108,7 +111,9 @@ def _summaries(found: RunList, problems: list[str]) -> list[dict[str, Any]]:
 def _print_csv(vault: Path, wanted: dict[str, Any], columns: str | None) -> None:
     from reprokit.cli import listing
 
-    names = listing.read_columns(columns) if columns is not None else None
+    names = (
+        listing.read_columns(columns) if columns is not None else list(listing.CSV_REUSED) if wanted["reused"] else None
+    )
     text, problems = _ask(vault, wanted, lambda _, found: listing.as_csv(found, names))
     sys.stdout.buffer.write(text.encode(errors="replace"))
     _tell(problems)
@@ -117,7 +122,7 @@ def _print_csv(vault: Path, wanted: dict[str, Any], columns: str | None) -> None
 def _print_table(vault: Path, wanted: dict[str, Any], columns: str | None, tree: bool) -> None:
     from reprokit.cli import listing
 
-    names = listing.read_columns(columns)
+    names = listing.read_columns(columns, reused=bool(wanted["reused"]))
     limit = wanted["limit"] or _USUAL
     narrowed = any(told for name, told in wanted.items() if name not in ("limit", "sort", *_MORE))
     console = screen.console()
@@ -170,6 +175,8 @@ def _nothing(index: Index, vault: Path, wanted: dict[str, Any], narrowed: bool) 
     told = hints.unknown_facts(index.db, wanted["where"]) if wanted["where"] else []
     if not wanted["children"] and query.runs(index, **{**wanted, "children": True, "limit": 1}):
         told.append("child runs do; --children lists them")
+    if wanted["reused"]:
+        told.append("a function's result is used again with Artifact(exists='reuse') or @reprokit.cache")
     if not wanted["repetitions"] and query.runs(index, **{**wanted, "repetitions": True, "limit": 1}):
         told.append("runs that repeat others do; --repetitions lists them")
     return [f"no runs fit{' these conditions' if narrowed else ''}, of {total} in {vault}", *told]
@@ -202,7 +209,7 @@ def _watch_table(vault: Path, wanted: dict[str, Any], columns: str | None, tree:
 
     from reprokit.cli import listing
 
-    names = listing.read_columns(columns)
+    names = listing.read_columns(columns, reused=bool(wanted["reused"]))
     console = screen.console()
     rows = wanted["limit"] or max(1, min(_USUAL, console.height - 2))
     with Live(console=console, auto_refresh=False) as live:

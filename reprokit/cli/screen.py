@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-STYLES = {"complete": "green", "failed": "red", "exited": "yellow", "interrupted": "yellow", "running": "cyan"}
+STYLES = {
+    "complete": "green",
+    "failed": "red",
+    "exited": "yellow",
+    "interrupted": "yellow",
+    "running": "cyan",
+    "reused": "green",
+}
 _WIDEST = 100_000  # characters of a line
 _DURATION = re.compile(r"PT([0-9.]+)S\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

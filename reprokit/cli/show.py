@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reprokit.cli import screen
+from reprokit.cli import screen, uses
 from reprokit.cli.screen import row
 from reprokit.vault.runfolder import POST_RUN
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from reprokit.catalog.find import Repetition
+    from reprokit.catalog.index import Index
     from reprokit.catalog.run import Child, Run
     from reprokit.model.records import ArtifactRecord, ClosureInfo, PostRunInfo, SnapshotInfo, StepRecord
 
@@ -31,12 +33,16 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
     from reprokit.catalog.index import ask
     from reprokit.catalog.run import Child
 
-    vault = settings.current().vault
-    run, again = ask(vault, lambda index: find.with_repetitions(index, wanted), screen.progress("reading runs"))
+    def question(index: Index) -> tuple[Run | Child, list[Repetition], uses.Told]:
+        run, again = find.with_repetitions(index, wanted)
+        return run, again, uses.ask(index, run)
+
+    run, again, told = ask(settings.current().vault, question, screen.progress("reading runs"))
     root = run.root
     root.pre  # noqa: B018 - a damaged record is told now, not half-way
     if as_json:
-        screen.print_json({**_documents(root, run), "reproduced": [one._asdict() for one in again]})
+        more = {"reproduced": [one._asdict() for one in again], "reuse": uses.facts(run, told)}
+        screen.print_json({**_documents(root, run), **more})
         _end(root)
         return
     table = screen.facts()
@@ -44,6 +50,7 @@ def command(wanted: str, as_json: bool, check: bool) -> None:
         _child(table, run, check=check)
     else:
         _root(table, run, check=check)
+    uses.add(table, run, told)
     for one in again:
         where = f" on {one.host}" if one.host else ""
         row(
@@ -129,7 +136,7 @@ def _head(table: Table, run: Run | Child, reason: str) -> None:
     if run.root is run and _is_damaged(run.root):
         row(table, "status", "damaged: how it ended can't be read", "red")
     else:
-        row(table, "status", run.status + reason, screen.STYLES[run.status])
+        row(table, "status", run.status + reason + (", reused" if run.reused_from else ""), screen.STYLES[run.status])
     spent = f", took {screen.seconds(run.duration)}" if run.duration is not None else ""
     row(table, "started", f"{screen.when(run.started)}{spent}")
     row(table, "tags", ", ".join(run.tags))

@@ -70,6 +70,7 @@ def _tell(origin: Origin) -> None:
     table = screen.facts()
     screen.row(table, "file", f"{origin.path}{_state(origin)}", "yellow" if origin.changed else "")
     screen.row(table, "made by", f"{run.what}, run {run.run_id[:8]}{_within(run)}, {screen.when(run.started)}")
+    _reused(table, origin, run)
     screen.row(table, "found by", _found_by(origin))
     if run.status != "complete":
         screen.row(table, "status", run.status, screen.STYLES[run.status])
@@ -103,6 +104,19 @@ def _tell(origin: Origin) -> None:
         click.echo(f"reprokit: {problem}", err=True)
 
 
+def _reused(table: Table, origin: Origin, run: Run | Child) -> None:
+    """Say which run gave a file its name without making it."""
+    by = origin.named_by
+    if by is not None:
+        at = f" at {by.commit}" if by.commit else ""
+        screen.row(
+            table, "named by", f"{by.what}, run {by.run_id[:8]}{_within(by)}, {screen.when(by.started)}{at}: reused"
+        )
+    elif run.reused_from is not None:
+        told = f"run {run.reused_from[:8]}, which the vault no longer holds; this run used its result again"
+        screen.row(table, "reused from", told, "yellow")
+
+
 def _state(origin: Origin) -> str:
     if origin.digest is None:
         return "  (is not there; this is what the vault knows of the name)"
@@ -113,7 +127,7 @@ def _state(origin: Origin) -> str:
 
 def _found_by(origin: Origin) -> str:
     if origin.how == "content" and origin.artifact is not None:
-        elsewhere = os.path.basename(origin.artifact.path) != os.path.basename(origin.path)
+        elsewhere = origin.named_by is None and os.path.basename(origin.artifact.path) != os.path.basename(origin.path)
         return f"content{f', which was written as {origin.artifact.path}' if elsewhere else ''}"
     return str(origin.how)
 
@@ -202,6 +216,7 @@ def _tell_without_run(origin: Origin, vault: str, *, document: bool) -> None:
             "made by",
             f"{sidecar.function or ' '.join(sidecar.command or [])}, run {sidecar.run_id[:8]}, {sidecar.started_at}",
         )
+        screen.row(table, "reused from", f"run {sidecar.reused_from}" if sidecar.reused_from else None)
         screen.row(table, "code", f"{sidecar.commit}{f' ({sidecar.sha})' if sidecar.sha else ''}")
         screen.row(table, "config", f"{screen.short(sidecar.config, 400)}  (hash {sidecar.config_hash[:10]})")
         screen.row(table, "found by", "side-car")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reprokit.catalog import reused
 from reprokit.catalog.diff import facts as facts_of
 from reprokit.code.tree import TreeStore
 from reprokit.errors import GitError, ReprokitError
@@ -138,7 +139,10 @@ def _nowhere(path: str, digest: str) -> bool:
 
 
 def _original(index: Index, run: Run | Child, notes: list[str]) -> Run | Child:
-    """Give the run that a repetition repeated, as far as the vault still has it: its folder is the one that is gone."""
+    """Give the run that executed what a run gave, as far as the vault still has it.
+
+    A repetition's folder is gone, so what it repeated is repeated; what used a result again executed nothing.
+    """
     seen: set[str] = set()
     while (of := run.root.pre.reproduction_of) is not None and of not in seen:
         seen.add(of)
@@ -147,7 +151,10 @@ def _original(index: Index, run: Run | Child, notes: list[str]) -> Run | Child:
             break
         notes.append(f"run {run.run_id[:8]} repeated run {of[:8]}, which is the one that is repeated")
         run = index.run(row[0])
-    return run
+    made = reused.origin(index, run)
+    if made is not None:
+        notes.append(f"run {run.run_id[:8]} used the result of run {made.run_id[:8]}, which is the one that is repeated")
+    return made or run
 
 
 def _source(facts: Facts, project: Path, lines: list[Line], blocking: list[str]) -> Source | None:

@@ -106,7 +106,7 @@ def index_of(runs):
         more = [run[name] for name in ("host", "user", "python", "children")]
         parent = None if run["root"] else "x"
         db.execute(
-            f"INSERT INTO runs VALUES({', '.join('?' * 19)})",
+            f"INSERT INTO runs VALUES({', '.join('?' * 24)})",
             (
                 number,
                 run["id"],
@@ -118,6 +118,11 @@ def index_of(runs):
                 *more,
                 run.get("reproduction_of"),
                 run.get("repeats", False),
+                run.get("reused_from"),
+                False,
+                run.get("reused", 0),
+                run.get("reused_at"),
+                run.get("saved"),
             ),
         )
         for name, value in run["facts"].items():

@@ -50,8 +50,9 @@ class MadeVault:
         children=(),
         process=_DEAD,
         journal=True,
+        end=None,
     ):
-        """Write a run and give its folder."""
+        """Write a run and give its folder; `end` holds more of how it ended."""
         number = next(_numbers)
         run_id = run_id or f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}{number:016x}"
         started = started or START + timedelta(minutes=number)
@@ -74,8 +75,9 @@ class MadeVault:
             self.write(
                 place / "post-run-info.json",
                 r.PostRunInfo(
-                    run_id=run_id, status=status, root_directory=root, timestamp=started.isoformat(), run_time="PT1.5S",
+                    run_id=run_id, status=status, root_directory=root, timestamp=started.isoformat(),
                     artifacts=list(artifacts), values=values or {}, series=series or {}, children=len(children),
+                    **{"run_time": "PT1.5S", **(end or {})},
                 ),
             )  # fmt: skip
         if journal:
@@ -84,9 +86,9 @@ class MadeVault:
                 self.journal("close", run_id, place)
         return place
 
-    def journal(self, event, run_id, folder, name="gone-4194000-00.jsonl"):
+    def journal(self, event, run_id, folder, name="gone-4194000-00.jsonl", **more):
         """Append a line."""
-        line = r.JournalLine(event=event, run_id=run_id, folder=folder.name, timestamp=START.isoformat())
+        line = r.JournalLine(event=event, run_id=run_id, folder=folder.name, **{"timestamp": START.isoformat(), **more})
         with open(self.path / "journal" / name, "ab") as stream:
             stream.write(documents.encode(line, pretty=False))
 
@@ -127,9 +129,10 @@ def steps(
     run_id=None,
     parent=None,
     artifacts=(),
+    end=None,
     **more,
 ):
-    """Give the lines of a child run."""
+    """Give the lines of a child run; `end` holds more of how it ended."""
     run_id = run_id or f"{int(root_id, 16) * 31 + number + 1:032x}"[-32:]
     moment = (started + timedelta(seconds=number)).isoformat()
     begin = r.StepRecord(
@@ -138,8 +141,8 @@ def steps(
     )  # fmt: skip
     if status is None:
         return [begin]
-    end = r.StepRecord(
+    last = r.StepRecord(
         schema=r.STEP_SCHEMA, event="end", run_id=run_id, timestamp=moment, status=status, run_time="PT0.25S",
-        artifacts=list(artifacts),
+        artifacts=list(artifacts), **(end or {}),
     )  # fmt: skip
-    return [begin, end]
+    return [begin, last]

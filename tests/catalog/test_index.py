@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from reprokit.capture import describe
 from reprokit.catalog import find, scan
 from reprokit.catalog.index import Index, ask, columns, index, place, schema
-from reprokit.errors import AmbiguousRunError, RunNotFoundError
+from reprokit.errors import AmbiguousRunError, RecordError, RunNotFoundError
 from reprokit.model import canonical, records
 from tests.catalog.made_up import START, MadeVault, artifact
 from tests.conftest import SOURCE
@@ -43,6 +43,7 @@ def dump(vault):
 def _dump(db):
     of = "(SELECT folder || '/' || run_id FROM runs WHERE id = run)"
     columns_ = 'kind, function, what, status, started, duration, "commit", config_hash, host, user, python, children'
+    columns_ += ", reused_from, reusable, reused, reused_at, saved"
     queries = (
         f"SELECT run_id, (SELECT run_id FROM runs r WHERE r.id = runs.root), parent_id, folder, {columns_} FROM runs",
         f"SELECT {of}, names.name, typeof(value), value, shown FROM facts JOIN names ON names.id = facts.name",
@@ -210,7 +211,7 @@ def test_what_is_new_is_entered_and_equals_an_index_built_anew(made):
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from("run unjournaled open end mark remove copy damage mend rebuild steps".split()),
+        st.sampled_from("run unjournaled open end mark remove copy damage mend rebuild steps hit again".split()),
         st.integers(0, 9),
     ),
     max_size=14,
@@ -236,8 +237,6 @@ def test_an_index_kept_up_to_date_equals_one_built_anew(tmp_path_factory, operat
             shutil.copy(template / "post-run-info.json", chosen)
             if number % 2:
                 vault.journal("close", "0" * 32, chosen)
-        elif what == "mark" and chosen.exists():
-            vault.mark(chosen, "0" * 32, "tag", f"t{number}")
         elif what == "remove":
             shutil.rmtree(chosen, ignore_errors=True)
         elif what == "copy" and chosen.exists():
@@ -255,11 +254,34 @@ def test_an_index_kept_up_to_date_equals_one_built_anew(tmp_path_factory, operat
         ):
             with open(chosen / "steps-h-1-bb.jsonl", "ab") as stream:
                 stream.write(b"torn")
+        elif what in ("mark", "hit", "again"):
+            tell(vault, folders, what, chosen, number)
         elif what == "rebuild":
             index.remove(vault.path)
         if number % 2:
             dump(vault.path)
     assert dump(vault.path) == rebuilt(vault.path)
+
+
+def tell(vault, folders, what, chosen, number):
+    """Mark a run, or use its result once more, in one of the ways that this is recorded."""
+    run_id = run_id_of(chosen)
+    if what == "mark":
+        if chosen.exists():
+            vault.mark(chosen, "0" * 32, "tag", f"t{number}")
+    elif what == "hit":
+        at = f"2026-01-{number + 1:02}T00:00:00+00:00"
+        vault.journal("reuse", run_id, chosen, saved=number / 3, timestamp=at)
+    else:
+        folders.append(vault.run(end={"reused_from": run_id}, children=[{"end": {"reused_from": "0" * 32}}]))
+
+
+def run_id_of(folder):
+    """Give a run's id, or one that no run has."""
+    try:
+        return scan.Run(folder).run_id
+    except RecordError:
+        return "0" * 32
 
 
 def _node():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from reprokit.catalog import find, scan, whence
+from reprokit.catalog import find, reused, scan, whence
 from reprokit.catalog.diff.call import program
 from reprokit.catalog.index import ask
 from reprokit.catalog.run import Run
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 _FEW = 1000  # commands that are looked at for the same one
 _EARLIER = """
 SELECT id FROM runs WHERE kind = ? AND function IS ? AND (parent_id IS NULL) = ?
-AND (started < ? OR (started = ? AND id < ?)) AND NOT repeats ORDER BY started DESC, id DESC LIMIT ?
+AND (started < ? OR (started = ? AND id < ?)) AND NOT repeats AND reused_from IS NULL
+ORDER BY started DESC, id DESC LIMIT ?
 """
 _NEWEST = (
-    "SELECT id, kind, function FROM runs WHERE parent_id IS NULL AND NOT repeats ORDER BY started DESC, folder DESC"
+    "SELECT id, kind, function FROM runs WHERE parent_id IS NULL AND NOT repeats AND reused_from IS NULL "
+    "ORDER BY started DESC, folder DESC"
 )
 
 
@@ -82,6 +84,8 @@ def newest_two(vault: Path) -> tuple[Run | Child, Run | Child]:
 def before(vault: Path, run: Run | Child) -> Run | Child:
     """Give the run before a run, of the same function; of one that repeats another, that other one.
 
+    Only runs that called the function count.
+
     Raises
     ------
     RunNotFoundError
@@ -99,6 +103,7 @@ def before(vault: Path, run: Run | Child) -> Run | Child:
 
 
 def _before(index: Index, run: Run | Child) -> Run | Child | None:
+    run = reused.origin(index, run) or run  # what used a result again executed nothing
     own = index.db.execute("SELECT id, started, repeats FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
     if own is None:
         return None

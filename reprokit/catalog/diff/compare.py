@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reprokit.catalog import reused
 from reprokit.catalog.diff import call, code, facts, files, outcome, surroundings
 from reprokit.catalog.diff.result import Diff
 from reprokit.catalog.diff.verdict import verdict
@@ -21,7 +22,7 @@ def diff(a: Run | Child, b: Run | Child, vault: Path, *, shown: CodeShown = "sho
     Parameters
     ----------
     a, b
-        The runs; what is ``added`` has only the second.
+        The runs; what is ``added`` has only the second.  One that gave another's result stands for that one.
     vault
         The vault that holds their snapshots.
     shown
@@ -40,6 +41,7 @@ def diff(a: Run | Child, b: Run | Child, vault: Path, *, shown: CodeShown = "sho
     -----
     Nothing that was recorded is executed, imported or unpickled.
     """
+    (a, said_a), (b, said_b) = reused.executed(a, vault), reused.executed(b, vault)
     first, second = facts.of(a, vault), facts.of(b, vault)
     of_code, patches = code.code(first, second, shown, max(context, 0))
     found = [
@@ -77,4 +79,5 @@ def diff(a: Run | Child, b: Run | Child, vault: Path, *, shown: CodeShown = "sho
         aspects=aspects,
         patches=patches,
         problems=list(dict.fromkeys([*a.root.problems, *b.root.problems])),
+        notes=list(dict.fromkeys(said for said in (said_a, said_b) if said)),
     )

@@ -23,7 +23,7 @@ def page(diff: Diff) -> str:
     )
     told = "".join(map(_aspect, diff.aspects))
     patches = "".join(map(_patch, diff.patches))
-    problems = "".join(f"<p>{_escaped(one)}</p>" for one in diff.problems)
+    problems = "".join(f"<p>{_escaped(one)}</p>" for one in [*diff.notes, *diff.problems])
     return (
         f"<div><p><b>{_escaped(diff.verdict)}</b></p><table>{heads}</table><table>{told}</table>"
         f"{f'<details><summary>code</summary>{patches}</details>' if patches else ''}{problems}</div>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from reprokit.catalog.diff import values
@@ -9,6 +10,8 @@ from reprokit.catalog.diff.call import REDACTED, is_damaged, tells_all, why
 from reprokit.catalog.diff.result import Row, settle
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reprokit.catalog.diff.facts import Facts
     from reprokit.catalog.diff.result import Aspect
 
@@ -76,16 +79,21 @@ def returned(a: Facts, b: Facts) -> Aspect:
     if ended is not None or a.end is None or b.end is None:
         return ended or settle("return value", "result", [])
     first, second = a.end.return_value, b.end.return_value
-    archives = [one.return_archive for one in (a.end, b.end)]
+    archives = [one.run.returned for one in (a, b)]
     if first is None and second is None and not any(archives):
         return settle("return value", "result", [], reason="none is recorded")
     rows = values.rows(first, second, before="return value")
     notes = []
     if all(archives):
-        notes = [f"both runs keep it as archives: {a.run.folder.name}/{archives[0]}, {b.run.folder.name}/{archives[1]}"]
+        notes = [f"both runs keep it as archives: {_inside(archives[0], a)}, {_inside(archives[1], b)}"]
     exact = tells_all(first) and tells_all(second)
     reason = "" if exact or rows or _plain(first) else "the record holds a description only, and that is the same"
     return settle("return value", "result", rows, reason=reason, notes=notes)
+
+
+def _inside(archive: Path | None, facts: Facts) -> str:
+    """Name an archive as a listing of the vault has it, without what they all begin with."""
+    return os.path.relpath(str(archive), facts.vault).replace(os.sep, "/").removeprefix("runs/")
 
 
 def _plain(told: Any) -> bool:

@@ -69,6 +69,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     aspects: list[Aspect]
     patches: list[Patch]
     problems: list[str]  # records that could not be read, a sentence each
+    notes: list[str] = []  # which other runs were compared instead, and why, a sentence each
 
     def aspect(self, name: str) -> Aspect:
         """Give an aspect by its name; raises ``KeyError``."""

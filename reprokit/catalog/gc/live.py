@@ -151,7 +151,7 @@ class Live:
     # --- lineage -----------------------------------------------------------------------------------------------------
 
     def _ancestors(self) -> None:
-        """Keep the runs that made what kept runs used: of several, the last one before it was used."""
+        """Keep the runs that made what kept runs used (of several, the last one before it was used), or gave as their own."""
         waiting = list(self.why)
         while waiting:
             run_id = waiting.pop()
@@ -167,3 +167,11 @@ class Live:
                 if found is not None and found[0] not in self.why:
                     self.why[found[0]] = "made what a kept run used"
                     waiting.append(found[0])
+            given = (
+                "SELECT runs.root_id FROM refers JOIN runs ON runs.run_id = refers.value "
+                "WHERE refers.root_id = ? AND kind = 'run'"
+            )
+            for (root_id,) in self._ledger.db.execute(given, (run_id,)).fetchall():
+                if root_id not in self.why:
+                    self.why[root_id] = "made what a kept run gave as its result"
+                    waiting.append(root_id)

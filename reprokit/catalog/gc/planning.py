@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reprokit.catalog.gc import code, rest
+from reprokit.catalog.gc import code, rest, results
 from reprokit.catalog.gc.live import Live
 from reprokit.catalog.gc.policy import GRACE, LostRun, Plan, Policy, RunItem
 from reprokit.catalog.gc.reading import Reading, stamp
@@ -38,6 +38,7 @@ def plan(
     root: str | PathLike[str] | None = None,
     template: str | None = None,
     grace: float = GRACE,
+    results_unused: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Plan:
     """Find out what could be removed.
@@ -64,6 +65,9 @@ def plan(
         Of artifact names, when the project has its own.
     grace
         Seconds for which a tree or blob that nobody refers to is left alone: a run may be about to.
+    results_unused
+        Results that were neither made nor used for so many days are not used again: their lines in ``reuse/`` go, and
+        kept return values that nothing else refers to.  The runs stay.
 
     Raises
     ------
@@ -72,8 +76,9 @@ def plan(
     """
     place = Vault(vault)
     policy = Policy(
-        keep_last=keep_last, keep_days=keep_days, keep_tagged=keep_tagged, only_tagged=only_tagged, grace=grace
-    )
+        keep_last=keep_last, keep_days=keep_days, keep_tagged=keep_tagged, only_tagged=only_tagged, grace=grace,
+        results_unused=results_unused,
+    )  # fmt: skip
     ledger = Ledger(place.path, Path(root) if root is not None else None)
     try:
         with Hashing() as hashing:
@@ -96,6 +101,7 @@ def _plan(
     progress: Callable[[str, int, int], None] | None,
 ) -> Plan:
     now = time.time()
+    results.read(vault, ledger)  # before the runs
     reading = Reading(vault, ledger, progress)
     reading.read()
     finder = Finder(ledger.root, vault.path, template)
@@ -117,15 +123,16 @@ def _plan(
             )
     gone = {run.run_id for run in runs}
     trees, code_size, repack = code.plan(vault, ledger, policy.grace, now)
+    lines = results.plan(vault, ledger, policy.results_unused, policy.grace, now)
     blobs = rest.blobs(vault, ledger, policy.grace, now)
-    alive = {row.run_id for row in reading.rows}
+    alive = {run_id for (run_id,) in ledger.db.execute("SELECT run_id FROM runs")}  # child runs as well
     files = [
         *rest.leftovers(vault, reading.opening, policy.grace, now),
         *rest.caches(vault, now),
         *rest.journals(reading.journals, alive, policy.grace, now),
     ]
     lost = tuple(LostRun(run_id=run_id, folder=folder) for run_id, folder in ledger.db.execute(_LOST))
-    size = code_size + sum(one.size for group in (runs, blobs, files) for one in group)
+    size = code_size + sum(one.size for group in (runs, blobs, files, lines) for one in group)
     return Plan(
         vault=str(vault.path),
         root=os.fspath(ledger.root),
@@ -135,6 +142,7 @@ def _plan(
         trees=tuple(trees),
         blobs=tuple(blobs),
         files=tuple(files),
+        results=tuple(lines),
         lost=lost,
         kept=dict(Counter(reason for run_id, reason in why.items() if run_id not in gone)),
         code=code_size,

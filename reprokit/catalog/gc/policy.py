@@ -19,6 +19,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     keep_tagged: bool = True
     only_tagged: bool = False  # those without a tag may go
     grace: float = GRACE  # seconds
+    results_unused: float | None = None  # days after which a result goes that was neither made nor used
 
     @property
     def removes_runs(self) -> bool:
@@ -59,6 +60,16 @@ class FileItem(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of a file of results that go; without lines, the file or lock itself."""
+
+    path: str
+    lines: tuple[str, ...]  # the beginning of each line's digest
+    size: int  # bytes
+    why: str
+    run_id: str | None = None  # the root run that they go with
+
+
 class LostRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run whose folder is gone without a word: the journal is told."""
 
@@ -71,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    runs, trees, blobs, files, lost : tuple
+    runs, trees, blobs, files, results, lost : tuple
         What goes.
     kept : dict of str to int
         How many runs stay, by the first reason for it.
@@ -92,6 +103,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     trees: tuple[TreeItem, ...] = ()
     blobs: tuple[BlobItem, ...] = ()
     files: tuple[FileItem, ...] = ()
+    results: tuple[ResultItem, ...] = ()
     lost: tuple[LostRun, ...] = ()
     kept: dict[str, int] = {}
     code: int = 0
@@ -101,4 +113,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.runs or self.trees or self.blobs or self.files or self.lost or self.repack)
+        return not (self.runs or self.trees or self.blobs or self.files or self.results or self.lost or self.repack)

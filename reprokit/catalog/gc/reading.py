@@ -139,6 +139,8 @@ class Reading:
                 rows.add(("tree", snapshot.digest))
                 rows.update(("tree", inner.digest) for inner in snapshot.nested if inner.digest)
         artifacts = [*run.pre.artifacts, *(one for any_run in (run, *run.children) for one in any_run.artifacts)]  # type: ignore[attr-defined]
+        everyone = (run, *run.children)
+        rows.update(("run", one.reused_from) for one in everyone if one.reused_from)
         commits = {run.commit, *(child.commit for child in run.children), *(one.commit for one in artifacts)}
         for commit in commits:
             digits = (commit or "").partition("-dirty-")[2]
@@ -156,7 +158,7 @@ class Reading:
             trees = sorted(
                 value
                 for (value,) in self._ledger.db.execute(
-                    "SELECT value FROM refers WHERE root_id = ? AND kind != 'blob'", (run.run_id,)
+                    "SELECT value FROM refers WHERE root_id = ? AND kind IN ('tree', 'dirty')", (run.run_id,)
                 )
             )
             process = f"{run.pre.process.pid} {run.pre.process.started} {trees}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from filelock import FileLock, Timeout
 
-from reprokit.catalog.gc import planning
+from reprokit.catalog.gc import planning, results
 from reprokit.catalog.gc.policy import RunItem
 from reprokit.catalog.gc.reading import stamp
 from reprokit.catalog.gc.rest import REMOVED
@@ -45,8 +45,8 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    runs, trees, blobs, files
-        How many went.
+    runs, trees, blobs, files, results
+        How many went; of results, lines of ``reuse/``.
     size : int
         Bytes that were freed.
     left : list of str
@@ -59,6 +59,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     size: int
     left: list[str]
+    results: int = 0
 
 
 def remove(plan: Plan, *, progress: Callable[[str, int, int], None] | None = None) -> Removed:
@@ -103,6 +104,7 @@ def _still(plan: Plan, progress: Callable[[str, int, int], None] | None) -> Plan
         root=plan.root,
         template=plan.template,
         grace=policy.grace,
+        results_unused=policy.results_unused,
         progress=progress,
     )
     runs, trees, blobs = ({_key(one) for one in group} for group in (plan.runs, plan.trees, plan.blobs))
@@ -113,6 +115,7 @@ def _still(plan: Plan, progress: Callable[[str, int, int], None] | None) -> Plan
         trees=tuple(one for one in now.trees if _key(one) in trees),
         blobs=tuple(one for one in now.blobs if _key(one) in blobs),
         files=tuple(one for one in now.files if one.path in files),
+        results=results.still(plan, now),
     )
 
 
@@ -133,6 +136,9 @@ class _Removal:
         for number, (run, path) in enumerate(hidden):
             self._say("removing", number, len(hidden))
             self._delete(path, run.size)
+        lines = results.Removal(self._vault)  # before the blobs that they refer to
+        lines.carry_out(plan.results, {run.run_id for run, _ in hidden})
+        self._left += lines.left
         kept_trees = self._trees(plan)
         blobs = self._blobs(plan.blobs, plan.policy.grace)
         files = self._files(plan.files)
@@ -140,9 +146,10 @@ class _Removal:
             runs=len(hidden),
             trees=len(plan.trees) - kept_trees,
             blobs=blobs,
-            files=files,
-            size=self._size,
+            files=files + lines.files,
+            size=self._size + lines.size,
             left=self._left,
+            results=lines.lines,
         )
 
     def _say(self, what: str, done: int, total: int) -> None:

@@ -26,11 +26,12 @@ _TOLD = 7 * 86_400.0  # seconds for which an index has the time to learn what wa
 
 
 def blobs(vault: Vault, ledger: Ledger, grace: float, now: float) -> list[BlobItem]:
-    """Find blobs that no run refers to, those that stay not counted; raises `OSError`."""
+    """Find blobs that no run that stays, and no result that stays, refers to; raises `OSError`."""
     found: list[BlobItem] = []
     if not vault.blobs.is_dir():
         return found
-    wanted = "SELECT 1 FROM refers JOIN kept USING (root_id) WHERE kind = 'blob' AND value = ? LIMIT 1"
+    wanted = "SELECT 1 FROM refers JOIN kept USING (root_id) WHERE kind = 'blob' AND value = ?1 "
+    wanted += "UNION ALL SELECT 1 FROM stays WHERE digest = ?1 LIMIT 1"
     ledger.db.execute("CREATE INDEX IF NOT EXISTS refers_by_value ON refers(kind, value)")
     for folder in sorted(os.listdir(vault.blobs)):
         place = vault.blobs / folder

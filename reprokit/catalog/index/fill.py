@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _RUN = (
     'INSERT INTO runs(id, run_id, root, parent_id, folder, kind, function, what, status, started, duration, "commit", '
-    "config_hash, host, user, python, children, reproduction_of, repeats) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "config_hash, host, user, python, children, reproduction_of, repeats, reused_from, reusable) "
+    f"VALUES({','.join('?' * 21)})"
 )
 _ARTIFACT = "INSERT INTO artifacts VALUES(?,?,?,?,?,?,?,?,?)"
 _FACT = "INSERT OR REPLACE INTO facts VALUES(?,?,?,?)"
@@ -22,10 +23,17 @@ _BATCH = 2_000  # rows that are handed over at once
 
 
 class Filler:
-    """Writes what was gathered, within the caller's transaction."""
+    """Writes what was gathered, within the caller's transaction.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Parameters
+    ----------
+    touched
+        Takes the ids of runs whose counts of uses may be others now.
+    """
+
+    def __init__(self, db: sqlite3.Connection, touched: set[str] | None = None) -> None:
         self._db = db
+        self._touched = touched
         self._names: dict[str, int] = dict(db.execute("SELECT name, id FROM names"))
         self._next: int = db.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0]
         self._waiting: dict[str, list[tuple[object, ...]]] = {}
@@ -35,7 +43,9 @@ class Filler:
         """Remove what the index holds of these folders."""
         db = self._db
         for folder in folders:
-            for (run,) in db.execute("SELECT id FROM runs WHERE folder = ?", (folder,)).fetchall():
+            rows = db.execute("SELECT id, run_id, reused_from FROM runs WHERE folder = ?", (folder,)).fetchall()
+            for run, run_id, reused_from in rows:
+                self._touch(run_id, reused_from)
                 for table in ("facts", "artifacts", "marks"):
                     db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - names of ours
             for table in ("runs", "problems", "open_runs"):
@@ -68,13 +78,14 @@ class Filler:
 
     def _add_row(self, row: Row, folder: str, root: int, repeats: bool) -> None:
         run, self._next = self._next, self._next + 1
+        self._touch(row.run_id, row.reused_from)
         self._put(
             _RUN,
             [
                 (
                     run, row.run_id, root, row.parent_id, folder, row.kind, row.function, row.what, row.status,
                     row.started, row.duration, row.commit, row.config_hash, row.host, row.user, row.python, row.children,
-                    row.reproduction_of, repeats,
+                    row.reproduction_of, repeats, row.reused_from, row.reusable,
                 )
             ],
         )  # fmt: skip
@@ -84,6 +95,10 @@ class Filler:
             self._put(_ARTIFACT, [(run, *artifact) for artifact in row.artifacts])
         if row.marks:
             self._put("INSERT INTO marks VALUES(?,?,?)", [(run, *mark) for mark in row.marks])
+
+    def _touch(self, *run_ids: str | None) -> None:
+        if self._touched is not None:
+            self._touched.update(run_id for run_id in run_ids if run_id is not None)
 
     def _name(self, name: str) -> int:
         known = self._names.get(name)

@@ -48,6 +48,10 @@ class _Pre(msgspec.Struct, frozen=True, kw_only=True):
     reproduction_of: str | None = None
 
 
+class _Reuse(msgspec.Struct, frozen=True):
+    """Only that it is there counts."""
+
+
 class _Post(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = POST_RUN_SCHEMA
     status: str
@@ -56,6 +60,8 @@ class _Post(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Any] = {}
     series: dict[str, list[list[Any]]] = {}
     children: int = 0
+    reuse: _Reuse | None = None
+    reused_from: str | None = None
 
 
 class _Python(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +100,8 @@ class Row(msgspec.Struct):
     python: str | None = None
     children: int = 0
     reproduction_of: str | None = None
+    reused_from: str | None = None
+    reusable: bool = False
     marks: list[tuple[str, str]] = []
 
 
@@ -151,6 +159,8 @@ class Gatherer:
             python=platform.python.version if platform else None,
             children=post.children if post else 0,
             reproduction_of=pre.reproduction_of,
+            reused_from=post.reused_from if post else None,
+            reusable=post is not None and post.reuse is not None,
         )
         _add_facts(root.facts, pre.args, pre.kwargs, post.values if post else {}, post.series if post else {})
         found.rows.append(root)
@@ -224,6 +234,8 @@ class Gatherer:
                 facts=[],
                 artifacts=_artifacts(end.artifacts if end else [], ended=True),
                 host=begin.process.host if begin.process else None,
+                reused_from=end.reused_from if end else None,
+                reusable=end is not None and end.reuse is not None,
             )
             if begin.config is not None:
                 columns.facts("config", begin.config, row.facts)

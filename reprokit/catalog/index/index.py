@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from reprokit.catalog.index import fill, gather, news, place, schema
+from reprokit.catalog.index import fill, gather, hits, news, place, schema
 from reprokit.catalog.run import Child, Run
 from reprokit.errors import RunNotFoundError, VaultError
 from reprokit.vault.layout import Vault
@@ -222,6 +222,9 @@ def _fill_all(db: sqlite3.Connection, vault: Vault, progress: Callable[[int, int
     _note(db, found)
     db.execute("COMMIT")
     db.executescript(schema.INDEXES)
+    db.execute("BEGIN")
+    hits.settle(db)
+    db.execute("COMMIT")
     db.execute(f"PRAGMA user_version = {schema.FORMAT:d}")
 
 
@@ -241,23 +244,31 @@ def _catch_up(
     db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is found again by listing
     db.execute("BEGIN IMMEDIATE")
     try:
-        filler = fill.Filler(db)
+        touched = set(found.hits)
+        filler = fill.Filler(db, touched)
         there = {folder for folder in found.changed if (vault.runs / folder).is_dir()}
         found.gone |= found.changed - there
         found.changed = there
         listing = dict(db.execute("SELECT key, value FROM progress")).get("listing", 0)
         found.progress["listing"] = listing + news.sum_of_changes(db, found)
         filler.forget(found.changed | found.gone)
-        _enter(db, vault, sorted(found.changed), progress)
+        _enter(db, vault, sorted(found.changed), progress, touched)
         _note(db, found)
+        hits.settle(db, touched)
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
         raise
 
 
-def _enter(db: sqlite3.Connection, vault: Vault, names: list[str], progress: Callable[[int, int], None] | None) -> None:
-    gatherer, filler = gather.Gatherer(vault.runs), fill.Filler(db)
+def _enter(
+    db: sqlite3.Connection,
+    vault: Vault,
+    names: list[str],
+    progress: Callable[[int, int], None] | None,
+    touched: set[str] | None = None,
+) -> None:
+    gatherer, filler = gather.Gatherer(vault.runs), fill.Filler(db, touched)
     told = time.monotonic()
     for number, name in enumerate(names, 1):
         filler.add(gatherer.gather(name))
@@ -268,5 +279,6 @@ def _enter(db: sqlite3.Connection, vault: Vault, names: list[str], progress: Cal
 
 
 def _note(db: sqlite3.Connection, found: news.News) -> None:
+    hits.enter(db, found.hits)
     db.executemany("INSERT OR REPLACE INTO progress VALUES(?,?)", found.progress.items())
     db.executemany("INSERT OR REPLACE INTO journals VALUES(?,?,?)", [(n, *told) for n, told in found.journals.items()])

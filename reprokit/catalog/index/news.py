@@ -18,17 +18,19 @@ import msgspec
 
 from reprokit import process
 from reprokit.capture import host
-from reprokit.catalog.index import columns, gather
+from reprokit.catalog.index import columns, gather, hits
 from reprokit.vault import runfolder
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
     from reprokit.vault.layout import Vault
 
 _RACY = 2_000_000_000  # nanoseconds: a folder may change once more within the tick of its time
 _QUICK = 0.25  # seconds that a listing may take to be done at each change
 _PAUSE = 30.0  # seconds between two listings that take longer
+_BLOCK = 1 << 24  # bytes that are read at once
 _IDLE = 86_400  # seconds after which another machine's journal is taken to be ended
 
 
@@ -39,6 +41,7 @@ class News(msgspec.Struct):
     gone: set[str] = set()
     journals: dict[str, tuple[int, bool]] = {}  # name -> bytes read, ended
     progress: dict[str, str | int | float] = {}
+    hits: dict[str, hits.Hits] = {}  # run -> how often its result was used again
     version: int = -1  # of the index that was looked at
 
     def __bool__(self) -> bool:
@@ -61,24 +64,45 @@ def version(db: sqlite3.Connection) -> int:
 
 
 def start(vault: Vault) -> News:
-    """Say how far an index reaches that is about to be built from all run folders.  Called before they are listed."""
+    """Say how far an index reaches that is about to be built from all run folders.  Called before they are listed.
+
+    What the journals tell of results that were used again stands nowhere else, so that is read.
+    """
     news = News()
     news.progress["journals"] = 0
-    for name, size in _journal_sizes(vault).items():
-        news.journals[name] = (size, False)
+    for name in _journal_names(vault):
+        read = 0
+        try:
+            for block in _blocks(vault.journal / name, 0):
+                read += len(block)
+                if hits.MARK in block:
+                    for line in block.splitlines():
+                        if hits.MARK in line:
+                            hits.read(line, news.hits)
+        except OSError:
+            continue
+        news.journals[name] = (read, False)
     return news
 
 
-def _journal_sizes(vault: Vault) -> dict[str, int]:
-    found = {}
+def _journal_names(vault: Vault) -> list[str]:
     try:
-        with os.scandir(vault.journal) as entries:
-            for entry in entries:
-                if entry.name.endswith(".jsonl") and not entry.name.startswith("."):
-                    found[columns.text(entry.name)] = entry.stat().st_size
+        names = os.listdir(vault.journal)
     except FileNotFoundError:
-        pass
-    return found
+        return []
+    return [columns.text(name) for name in names if name.endswith(".jsonl") and not name.startswith(".")]
+
+
+def _blocks(path: os.PathLike[str], read: int) -> Iterator[bytes]:
+    """Give what follows in a journal, in blocks of whole lines; the last line may still be being written."""
+    with open(path, "rb") as stream:
+        stream.seek(read)
+        rest = b""
+        while data := stream.read(_BLOCK):
+            whole = data.rfind(b"\n") + 1
+            if whole:
+                yield rest + data[:whole]
+            rest = data[whole:] if whole else rest + data
 
 
 def _read_journals(db: sqlite3.Connection, vault: Vault, progress: dict[str, Any], news: News) -> None:
@@ -86,11 +110,7 @@ def _read_journals(db: sqlite3.Connection, vault: Vault, progress: dict[str, Any
     live: dict[str, int] = dict(db.execute("SELECT name, read FROM journals WHERE NOT ended"))
     if changed_at != progress.get("journals"):
         known = {name for (name,) in db.execute("SELECT name FROM journals")}
-        try:
-            names = [columns.text(name) for name in os.listdir(vault.journal) if name.endswith(".jsonl")]
-        except FileNotFoundError:
-            names = []
-        live.update((name, 0) for name in names if name not in known and not name.startswith("."))
+        live.update((name, 0) for name in _journal_names(vault) if name not in known)
         _note_time(progress, "journals", changed_at, news)
     for name, read in live.items():
         _read_journal(vault, name, read, news)
@@ -100,16 +120,13 @@ def _read_journal(vault: Vault, name: str, read: int, news: News) -> None:
     path = vault.journal / name
     ended = _ended(name, path)  # first: what is written before the end is then read below
     try:
-        size = os.stat(path).st_size
-        if size > read:
-            with open(path, "rb") as stream:
-                stream.seek(read)
-                data = stream.read()
-            whole = data.rfind(b"\n") + 1
-            for line in data[:whole].splitlines():
-                _read_line(line, news)
-            read += whole
-        elif not ended:
+        begun = read
+        if os.stat(path).st_size > read:
+            for block in _blocks(path, read):
+                for line in block.splitlines():
+                    _read_line(line, news)
+                read += len(block)
+        if read == begun and not ended:
             return
     except FileNotFoundError:
         ended = True
@@ -119,6 +136,8 @@ def _read_journal(vault: Vault, name: str, read: int, news: News) -> None:
 
 
 def _read_line(line: bytes, news: News) -> None:
+    if hits.MARK in line and hits.read(line, news.hits):
+        return  # no folder has changed
     try:
         told = json.loads(line)
         folder = told["folder"]

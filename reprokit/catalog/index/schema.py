@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 2
+FORMAT = 3
 
 TABLES = """
 CREATE TABLE runs(
@@ -22,7 +22,16 @@ CREATE TABLE runs(
   host TEXT, user TEXT, python TEXT,
   children INTEGER NOT NULL DEFAULT 0,
   reproduction_of TEXT,         -- id of the run that this one repeats
-  repeats INTEGER NOT NULL);    -- whether it belongs to such a repetition
+  repeats INTEGER NOT NULL,     -- whether it belongs to such a repetition
+  reused_from TEXT,             -- id of the run whose result was given instead of calling the function
+  reusable INTEGER NOT NULL,    -- whether its record says what its result depends on
+  reused INTEGER NOT NULL DEFAULT 0,  -- how often its result was used again; this and what follows: see `hits`
+  reused_at REAL,               -- when last; seconds since the epoch
+  saved REAL);                  -- seconds that this saved
+CREATE TABLE hits(              -- what the journals tell of results that were used again, summed up by the run that made them
+  run_id TEXT PRIMARY KEY, times INTEGER NOT NULL, last REAL NOT NULL,
+  saved INTEGER NOT NULL        -- microseconds: a sum that doesn't depend on the order
+  ) WITHOUT ROWID;
 CREATE TABLE names(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE facts(             -- "config.lr", "value.rmse", "arg.window", "series.loss" (its last value)
   run INTEGER NOT NULL,
@@ -64,6 +73,7 @@ CREATE INDEX runs_by_function ON runs(function, started);
 CREATE INDEX runs_by_status ON runs(status, started);
 CREATE INDEX runs_by_commit ON runs("commit");
 CREATE INDEX runs_by_repeated ON runs(reproduction_of) WHERE reproduction_of IS NOT NULL;
+CREATE INDEX runs_by_origin ON runs(reused_from) WHERE reused_from IS NOT NULL;
 CREATE INDEX runs_by_config ON runs(config_hash);
 CREATE INDEX runs_by_folder ON runs(folder);
 CREATE INDEX facts_by_value ON facts(name, value, run);

@@ -53,7 +53,8 @@ def what(origin: Origin, used: list[Made]) -> tuple[list[str], Made]:
     now = columns.packed(origin.digest)
     made = origin.artifact if origin.run is not None else None
     if made is not None and origin.run is not None:
-        found = Made(0, made.path, columns.packed(made.digest) if made.digest else now, made.size)
+        path = _named(origin) or made.path
+        found = Made(0, path, columns.packed(made.digest) if made.digest else now, made.size)
         if origin.changed:
             notes.append(f"changed since: this is the lineage of what run {origin.run.run_id[:8]} had written")
             if origin.used_by:
@@ -68,6 +69,13 @@ def what(origin: Origin, used: list[Made]) -> tuple[list[str], Made]:
     if others:
         notes.append(f"{_runs(len(others))} used other content of it")
     return notes, found
+
+
+def _named(origin: Origin) -> str | None:
+    """Give the path under which a run gave a file that another one had made."""
+    given = origin.named_by.artifacts if origin.named_by is not None else []
+    name = os.path.basename(os.path.normpath(origin.path))
+    return next((one.path for one in given if os.path.basename(one.path.rstrip("/")) == name), None)
 
 
 def _runs(count: int) -> str:

@@ -20,7 +20,8 @@ def file_label(file: FileNode) -> str:
 
 def run_label(run: RunNode) -> str:
     """Name a run in one line."""
-    return printable(f"{run.what}, run {run.run_id[:8]}")
+    reused = f" (reused from run {run.reused_from[:8]})" if run.reused_from else ""
+    return printable(f"{run.what}, run {run.run_id[:8]}{reused}")
 
 
 def started(run: RunNode) -> str:

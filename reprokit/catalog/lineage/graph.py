@@ -31,7 +31,7 @@ class FileNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunNode(msgspec.Struct, frozen=True, kw_only=True):
-    """A run; `row` is its place in the index."""
+    """A run; `row` is its place in the index.  One that was `reused_from` another gave what that one had made."""
 
     key: str
     run_id: str
@@ -41,6 +41,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True):
     started: float  # seconds since the epoch
     commit: str | None
     config_hash: str | None
+    reused_from: str | None = None
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reprokit.capture import files
+from reprokit.catalog import reused
 from reprokit.catalog.index import columns
 from reprokit.catalog.lineage import present
 from reprokit.errors import ReprokitError
@@ -53,8 +54,11 @@ class _Marker:
             return self._known[key]
         self._known[key] = []  # a circle ends here
         found: list[str] = []
-        for run_key, edge in self._lineage.above(key):
-            if edge.exact:
+        above = list(self._lineage.above(key))
+        # Of a result that was used again, the later run tells what it was taken to be; the code is the first one's.
+        origins = {self._lineage.runs[run_key].reused_from for run_key, _ in above}
+        for run_key, edge in above:
+            if edge.exact and run_key not in origins:
                 run = self._lineage.runs[run_key]
                 found += self._of_run(run)
                 found += self._overwritten(self._lineage.files[key], run)
@@ -82,7 +86,9 @@ class _Marker:
 
     def _code(self, run: RunNode) -> list[str]:
         try:
-            return present.look(self._index.run(run.row), self._index.vault.path, self._root(run)).changed
+            again = self._index.run(run.row)
+            executed = reused.origin(self._index, again) or again
+            return present.look(executed, self._index.vault.path, self._root(run)).changed
         except ReprokitError:
             return []
 

@@ -128,9 +128,20 @@ class _Tracer:
         made_by, path, exact = self._maker(file, step.before)
         if made_by is None or step.depth == self._depth:
             return []
-        key = self._run(made_by)
-        self._edge(self.runs[key], file.key, "generated", made_by, path, exact=exact)
-        return [_Step(key, step.depth + 1, self.runs[key].started)]
+        found = []
+        for by, name in [(made_by, path), *self._origin(made_by, file)]:
+            key = self._run(by)
+            self._edge(self.runs[key], file.key, "generated", by, name, exact=exact)
+            found.append(_Step(key, step.depth + 1, self.runs[key].started))
+        return found
+
+    def _origin(self, run: int, file: FileNode) -> list[tuple[int, str]]:
+        """Give the run whose result a run gave under another name, and the name that it had there."""
+        query = (
+            "SELECT made.id, path FROM runs AS again JOIN runs AS made ON made.run_id = again.reused_from "
+            "JOIN artifacts ON artifacts.run = made.id WHERE again.id = ? AND role = 'generated' AND digest IS ? LIMIT 1"
+        )
+        return self._db.execute(query, (run, columns.packed(file.digest))).fetchall()
 
     def _below(self, step: _Step) -> list[_Step]:
         run = self.runs.get(step.key)
@@ -200,14 +211,14 @@ class _Tracer:
 
     def _run(self, row: int) -> str:
         found = self._db.execute(
-            'SELECT run_id, what, status, started, "commit", config_hash FROM runs WHERE id = ?', (row,)
+            'SELECT run_id, what, status, started, "commit", config_hash, reused_from FROM runs WHERE id = ?', (row,)
         ).fetchone()
-        run_id, what, status, started, commit, config_hash = found
+        run_id, what, status, started, commit, config_hash, reused_from = found
         self.runs.setdefault(
             run_id,
             RunNode(
                 key=run_id, run_id=run_id, row=row, what=what, status=status, started=started, commit=commit,
-                config_hash=config_hash,
+                config_hash=config_hash, reused_from=reused_from,
             ),
         )  # fmt: skip
         return str(run_id)

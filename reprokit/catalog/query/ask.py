@@ -39,6 +39,7 @@ def runs(
     limit: int | None = None,
     children: bool = False,
     repetitions: bool = False,
+    reused: bool = False,
 ) -> RunList:
     """List the runs for which all of these conditions hold.
 
@@ -66,6 +67,9 @@ def runs(
         Child runs as well.
     repetitions : bool
         Runs that repeat others as well.  An expression that names ``reproduction_of`` includes them anyway.
+    reused : bool
+        Only runs whose result was used again, child runs among them; those that saved most first, unless `sort` says
+        otherwise.
 
     Raises
     ------
@@ -90,7 +94,10 @@ def runs(
         told.append(Compare("started", "<=", _time(until)))
     if tag is not None:
         told.extend(Compare("tag", "=", _text(one)) for one in _several(tag))
-    how = order.read(sort)
+    if reused:
+        told.append(Compare("reused", ">", 0))
+        children = True
+    how = order.read(sort or ("-saved" if reused else None))
     return RunList(index, _rows(index.db, all_of(told), how, limit, children=children, repetitions=repetitions))
 
 

@@ -33,9 +33,13 @@ KINDS: dict[str, Kind] = {
     "input": "many",
     "reproduced": "many",
     "reproduction_of": "text",
+    "reused": "number",
+    "reused_at": "time",
+    "saved": "number",
+    "reused_from": "text",
 }
 BEGINNINGS = frozenset(
-    {"id", "commit", "config_hash", "reproduction_of"}
+    {"id", "commit", "config_hash", "reproduction_of", "reused_from"}
 )  # equal to what they begin with, as people type them
 WORDS: dict[str, tuple[str, ...]] = {"status": get_args(Status), "kind": get_args(RunKind)}  # columns of few values
 COMMIT = 7  # digits of a commit in records

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id", "started", "what", "function", "kind", "status", "duration", "commit", "dirty", "config_hash", "host", "user",
-    "python", "folder", "children", "reproduction_of",
+    "python", "folder", "children", "reproduction_of", "reused_from", "reused", "reused_at", "saved",
 )  # fmt: skip
+_TIMES = {"started": "timestamp", "reused_at": "reused_time"}  # columns of times, and where rows have their seconds
 
 
 def make(found: RunList) -> pd.DataFrame:
@@ -31,10 +32,9 @@ def make(found: RunList) -> pd.DataFrame:
     made: dict[str, Any] = {}
     for name in _COLUMNS:
         column = found.column(name)
-        if name == "started":
-            made[name] = pd.to_datetime(
-                pd.Series([row.timestamp for row in found.rows], dtype="float64"), unit="s", utc=True
-            )
+        if name in _TIMES:
+            seconds = pd.Series([getattr(row, _TIMES[name]) for row in found.rows], dtype="float64")
+            made[name] = pd.to_datetime(seconds, unit="s", utc=True)
         else:
             made[name] = _typed(column, name in ("status", "kind"))
     made["tags"] = pd.Series(found.column("tag"), dtype=object)

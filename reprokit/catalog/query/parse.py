@@ -226,7 +226,9 @@ class _Parser:
         elif isinstance(value, Span):
             value = value.seconds
         if kind == "number" and (isinstance(value, str | bool)):
-            raise self._wrong(f"{column} is a number" + (", as in 90s, 2min or 1h" if column == "duration" else ""))
+            raise self._wrong(
+                f"{column} is a number" + (", as in 90s, 2min or 1h" if column in ("duration", "saved") else "")
+            )
         if kind in ("text", "many"):
             if not isinstance(value, str):
                 raise self._wrong(f"{column} is a text; write it in quotes: {words.quoted(self._word.text)}")

@@ -124,12 +124,15 @@ class RunList(Sequence["Run | Child"]):
             return ask(self._index.vault.path, lambda index: index.db.execute(statement, told).fetchall())
 
     def _run(self, row: Row) -> Run | Child:
+        from reprokit.catalog import reused
+
         root = self._roots.setdefault(row.folder, Run(self._index.vault.runs / row.folder))
-        if row.parent_id is None:
-            return root
-        for child in root.children:
-            if child.run_id == row.run_id:
-                return child
+        run: Run | Child | None = root
+        if row.parent_id is not None:
+            run = next((child for child in root.children if child.run_id == row.run_id), None)
+        if run is not None:
+            run.__dict__.setdefault("uses", reused.uses_of(row))  # the index need not be asked once more
+            return run
         raise RunNotFoundError(row.run_id, str(self._index.vault.path))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reprokit.catalog import find, survey
 from reprokit.catalog.ledger import Ledger
-from reprokit.catalog.verify import claims, records, trees
+from reprokit.catalog.verify import claims, records, results, trees
 from reprokit.catalog.verify import vault as vaults
 from reprokit.catalog.verify.artifacts import Artifacts
 from reprokit.catalog.verify.finder import Finder
@@ -140,6 +140,7 @@ class _Check:
         self._add(claims.unrecorded(self.ledger, self._finder))
         self._tell("blobs", 0, 0)
         self._add(vaults.blobs(self._vault, self.ledger, self.hashing))
+        self._add(results.check(self._vault, self.ledger))
         self._tell("trees", 0, 0)
         self._add(trees.check(self._vault.code, needed))
         self._add(vaults.leftovers(self._vault))
@@ -169,6 +170,8 @@ class _Check:
             chosen = [child for child in run.children if child.run_id == found.run_id]
         rows = [row for one in chosen for row in self.ledger.entries(one, run.pre.root_directory)]
         self._of_entries(rows)
+        for one in chosen:
+            self._add(results.of_run(self._vault, one, self.hashing))
         ids = {one.run_id for one in chosen} | ({run.run_id} if found.run_id != run.run_id else set())
         for digest, run_id in sorted(set(_trees(seen, run))):
             if run_id in ids:

@@ -193,12 +193,7 @@ def temporary(vault: Vault) -> Iterator[Path]:
         except OSError:
             continue
         yield from (folder / name for name in sorted(names))
-    try:
-        with os.scandir(vault.runs) as entries:
-            places = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except OSError:
-        return
-    for place in sorted(places):
+    for place in [*_folders(vault.runs), *_folders(vault.reuse)]:
         try:
             yield from (
                 Path(place, name)
@@ -207,3 +202,11 @@ def temporary(vault: Vault) -> Iterator[Path]:
             )
         except OSError:
             continue
+
+
+def _folders(place: Path) -> list[str]:
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError:
+        return []
