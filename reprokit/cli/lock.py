@@ -34,7 +34,7 @@ def command(wanted: str, output: Path, offline: bool, force: bool, vault: str | 
     pylock.toml has the hashes of the index; what it can't hold is named at its top.
     """
     from reprokit import settings
-    from reprokit.catalog import find
+    from reprokit.catalog import find, reused
     from reprokit.catalog.index import ask
     from reprokit.reproduce.environment import lock
     from reprokit.vault import atomic
@@ -46,6 +46,7 @@ def command(wanted: str, output: Path, offline: bool, force: bool, vault: str | 
 
     where = Path(vault) if vault else settings.current().vault
     run = ask(where, lambda index: find.one(index, wanted), screen.progress("reading runs"))
+    run, lost = reused.executed(run, where)
     recorded = _surroundings(run, where)
     made = lock.lock(recorded, offline=offline, folder=output.resolve())
     output.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def command(wanted: str, output: Path, offline: bool, force: bool, vault: str | 
         return
     for path in files:
         click.echo(screen.plain(str(path)))
-    for note in made.notes:
+    for note in [*([lost] if lost else []), *made.notes]:
         click.echo(f"reprokit: {screen.plain(note)}", err=True)
 
 

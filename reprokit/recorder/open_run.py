@@ -13,7 +13,7 @@ from reprokit.capture.opened.hook import leave_to, quietly
 from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
 from reprokit.model.text import printable
-from reprokit.recorder import opening, outputs, sidecars
+from reprokit.recorder import opening, outputs, replayed, sidecars
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.plan import ArtifactSpec
 
@@ -190,12 +190,15 @@ class OpenRun:
 
     def keep_return_value(self, result: Any, prefix: str) -> str | None:
         """Archive the return value, when the decorator asks for it; give the archive's name in the run's folder."""
-        monitor, folder = self.plan.monitor, self.trunk.folder
-        if monitor is None or not monitor.include_return_value or folder is None:
+        monitor, folder, owner = self.plan.monitor, self.trunk.folder, self.trunk.project
+        asked = monitor is not None and monitor.include_return_value
+        # What is reproduced is compared with the result that the original kept for later calls.
+        compared = self.plan.reuse.asked and replayed.identity_of(owner.root) is not None
+        if folder is None or not (asked or compared):
             return None
         from reprokit.recorder import kept_values
 
-        return kept_values.keep_return_value(result, folder.path, prefix, self.trunk.project.redactor, self.faults)
+        return kept_values.keep_return_value(result, folder.path, prefix, owner.redactor, self.faults)
 
     # --- what is printed -------------------------------------------------------------------------------------------
 

@@ -143,9 +143,8 @@ class Comparison:
         self, old: Run | Child, new: Run | Child, before: PostRunInfo | StepRecord, after: PostRunInfo | StepRecord
     ) -> None:
         name = "return value"
-        if before.return_archive and after.return_archive:
-            one, other = old.folder / before.return_archive, new.folder / after.return_archive
-            self.verdicts.append(compare.files(name, one, other, self._tolerance(name)))
+        if old.returned is not None and new.returned is not None:
+            self.verdicts.append(compare.files(name, old.returned, new.returned, self._tolerance(name)))
         elif not (_is_told(before.return_value) and _is_told(after.return_value)):
             self.notes.append("the return value was not kept whole, so it is not compared")
         elif before.return_value is not None or after.return_value is not None:
