@@ -124,6 +124,7 @@ def _walk(
         kinds={label: kind for label, kind in sorted(reach.kinds.items()) if label in parts},
         packages=packages,
         unknown=sorted({*reach.unknown, *unknown}),
+        environment=sorted(reach.environment),
     )
     files.update(reach.modules.files)
     return closure, Watch(reach, files)

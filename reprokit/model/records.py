@@ -138,11 +138,12 @@ class ClosureInfo(Record, frozen=True, kw_only=True):
     """The local code that a function reaches, by digests."""
 
     function: str  # "pkg.mod:name"
-    digest: str  # "sha256:<hex>" of all that follows but the unknown
+    digest: str  # "sha256:<hex>" of all that follows but the unknown and the environment
     parts: dict[str, str]  # "pkg.mod:name" -> digest of that part by itself
     kinds: dict[str, str] = {}  # of the parts that are no functions: constant, class, bytecode, file ...
     packages: dict[str, str] = {}  # installed distributions that the code names -> version
     unknown: list[str] = []  # sentences: where, and what cannot be followed
+    environment: list[str] = []  # names of environment variables that local code reads; no part of the digest
 
 
 class FileInfo(Record, frozen=True, kw_only=True):
@@ -224,12 +225,13 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
 class ReuseInfo(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the result of a run depends on besides its closure and its inputs, and whether it may be used again."""
 
-    key: str | None = None  # digest of function, closure, configs, arguments, outputs' forms and Python
+    key: str | None = None  # digest of function, closure, configs, arguments, environment, outputs' forms and Python
     config: str = ""  # digest of the config hashes of all decorators
     arguments: dict[str, str] = {}  # parameter -> digest of its value; those that name outputs have none
     code: dict[str, str] = {}  # functions and classes that arguments bring along -> digest of their closure
     outputs: str = ""  # digest of the form of the output paths: types, suffixes, how many
     python: str | None = None  # "cpython-3.11", where it counts
+    environment: dict[str, str] = {}  # variables that the code reads -> digest of their value; secrets have none
     cwd: str | None = None  # relative to the project root, when it found files by names that no argument gave
     listed: dict[str, str] = {}  # folders whose entries it listed -> digest of their names
     returned: str | None = None  # digest of the archive in blobs/ that holds the return value; None: it returned None

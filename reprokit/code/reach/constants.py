@@ -32,10 +32,11 @@ def _value(expression: Expression, text: Text, module: Module, modules: Modules,
     tree = text.tree(expression)
     if tree is None:
         return MISSING
-    return expressions.evaluate(tree, lambda name, at: _of_name(name, module, modules, at), depth)
+    return expressions.evaluate(tree, lambda name, at: of_name(name, module, modules, at), depth)
 
 
-def _of_name(name: str, module: Module, modules: Modules, depth: int) -> Any:
+def of_name(name: str, module: Module, modules: Modules, depth: int = 0) -> Any:
+    """Give what the source binds a name to, for good; `MISSING` where it does not say."""
     found = origin(module, name, modules)
     if isinstance(found, str):
         return MISSING

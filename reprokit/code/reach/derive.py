@@ -55,6 +55,11 @@ class _Deriver:
         self._numbers: dict[Any, int] = {}
         self._nodes: dict[str, tuple[list[ast.stmt], list[ast.stmt]]] = {}
         self._stars: list[ast.ImportFrom] = []
+        self._aliases: frozenset[str] | None = None  # None: no environment variable is read
+        if b"environ" in self._utf8 or b"getenv" in self._utf8:
+            from reprokit.code.reach import environment
+
+            self._aliases = environment.names_in(tree)
         for statement in syntax.outermost(tree.body):
             found: set[tuple[bool, str]] = set()
             syntax.collect(statement, found, self._stars)
@@ -79,6 +84,7 @@ class _Deriver:
             doubles={name: tuple(found[1:]) for name, found in codes.items() if len(found) > 1},
             classes={path: tuple(map(self._class, nodes)) for path, nodes in classes.items()},
             joined={path: self._number(nodes) for path, nodes in classes.items() if len(nodes) > 1},
+            aliases=tuple(sorted(self._aliases or ())),
             readings=tuple(self._readings),  # those that the lines above found
         )
 
@@ -89,12 +95,20 @@ class _Deriver:
         key = (in_class, *map(id, nodes))
         found = self._numbers.get(key)
         if found is None:
-            reading = references.read(nodes, self._ours.__contains__, in_class)
-            said = (reading.form, reading.names, reading.lines, tuple((reading.odd or {}).items()), reading.dynamic)
+            reading = self._read(nodes, in_class)
+            said = (reading.form, reading.names, reading.lines, tuple((reading.odd or {}).items()), reading.dynamic,
+                    reading.environment)  # fmt: skip
             found = self._numbers[key] = self._places.setdefault(said, len(self._readings))
             if found == len(self._readings):
                 self._readings.append(reading)
         return found
+
+    def _read(self, nodes: Sequence[ast.AST], in_class: bool) -> Reading:
+        if self._aliases is None:
+            return references.read(nodes, self._ours.__contains__, in_class)
+        from reprokit.code.reach import environment
+
+        return environment.read(nodes, self._ours.__contains__, in_class, self._aliases)
 
     def _both(self, node: Any) -> tuple[int, int]:
         """Read a definition by itself, and as part of the body of a class."""

@@ -96,6 +96,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     doubles: dict[str, tuple[Code, ...]]  # more of one qualified name
     classes: dict[str, tuple[ClassBody, ...]]  # by qualified name without "<locals>"
     joined: dict[str, int]  # readings of all classes of one qualified name together, where there are several
+    aliases: tuple[str, ...] = ()  # further names for the environment or for reading it, in any scope
 
 
 EMPTY = Facts((), (), (), {}, (), -1, {}, {}, {}, {})

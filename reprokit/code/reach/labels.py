@@ -45,6 +45,7 @@ class Labels:
         self.parts: dict[str, str] = {}
         self.kinds: dict[str, str] = {}  # of parts that are no functions
         self.unknown: set[str] = set()
+        self.environment: set[str] = set()  # names of the variables that it reads
         self.foreign: dict[str, str | None] = {}  # modules that are not of the project, and their files
         self.functions: list[FunctionType] = []
         self.classes: list[type] = []

@@ -7,7 +7,7 @@ import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reprokit.code.reach import constants
+from reprokit.code.reach import constants, variables
 from reprokit.code.reach.labels import Labels
 from reprokit.code.reach.modules import OWN, Module, is_module, is_own, unwrapped
 from reprokit.code.reach.scopes import HIDDEN, Dynamic, Import, Use
@@ -34,6 +34,8 @@ class Names(Labels):
         edges = self.uses(reading, module, cells, text, certain)
         for item in reading.dynamic:
             self.dynamic(item, module, cells, text.filename)
+        if reading.environment:
+            variables.follow(self, reading, module, cells, text.filename)
         return edges
 
     def uses(self, reading: Reading, module: Module, cells: Cells, text: Text, certain: bool = True) -> list[str]:
@@ -53,6 +55,8 @@ class Names(Labels):
                     before = len(self.unknown)
                     said = self.resolve(use if certain else use._replace(certain=False), module, cells, text.filename)
                     edge = f"{'.'.join(use.chain)} {use.origin or ''} = {said}" if said else ""
+                    if variables.is_hidden(self, use, module, cells, text):
+                        self.unknown.add(f"{self.where(text.filename, use.line)}: {variables.UNTOLD}")
                     if plain and len(self.unknown) == before:  # what is unknown is said with the line
                         known[chain] = edge
             if edge:
@@ -87,7 +91,8 @@ class Names(Labels):
                 self.cells.append((cells[name], held))
                 if is_module(held):
                     return self._attribute(held, rest, use, module, filename)
-                return self.described(unwrapped(held), f"{self.where(filename, use.line)}: {name}")
+                where = f"{self.where(filename, use.line)}: {name}"
+                return self.described(unwrapped(held), where, opaque=variables.is_environment(held))
             return ""
         return self.name(module, name, rest, use, filename)
 

@@ -34,10 +34,10 @@ def read(nodes: Sequence[ast.AST], ours: Callable[[Chain], bool], in_class: bool
     in_class
         Whether they stand in the body of a class.
     """
-    return _Reader(ours, in_class).read(nodes)
+    return Reader(ours, in_class).read(nodes)
 
 
-class _Reader:
+class Reader:
     def __init__(self, ours: Callable[[Chain], bool], in_class: bool) -> None:
         self._ours = ours
         self._out: list[str] = []
@@ -384,31 +384,31 @@ class _Reader:
 
 
 _SPECIAL: dict[type, Callable[[Any, Any], None]] = {
-    ast.BinOp: _Reader._operation,
-    ast.Constant: _Reader._constant,
-    ast.Name: _Reader._name,
-    ast.Attribute: _Reader._attribute,
-    ast.Call: _Reader._call,
-    ast.Assign: _Reader._assign,
-    ast.AnnAssign: _Reader._ann_assign,
-    ast.Import: _Reader._import,
-    ast.ImportFrom: _Reader._import_from,
-    ast.Global: _Reader._declaration,
-    ast.Nonlocal: _Reader._declaration,
-    ast.ExceptHandler: _Reader._binder,
-    ast.MatchAs: _Reader._binder,
-    ast.MatchStar: _Reader._binder,
-    ast.MatchMapping: _Reader._binder,
-    ast.NamedExpr: _Reader._walrus,
-    ast.JoinedStr: _Reader._joined,
-    ast.FunctionDef: _Reader._function,
-    ast.AsyncFunctionDef: _Reader._function,
-    ast.Lambda: _Reader._lambda,
-    ast.ClassDef: _Reader._class,
-    ast.ListComp: _Reader._comprehension,
-    ast.SetComp: _Reader._comprehension,
-    ast.GeneratorExp: _Reader._comprehension,
-    ast.DictComp: _Reader._comprehension,
+    ast.BinOp: Reader._operation,
+    ast.Constant: Reader._constant,
+    ast.Name: Reader._name,
+    ast.Attribute: Reader._attribute,
+    ast.Call: Reader._call,
+    ast.Assign: Reader._assign,
+    ast.AnnAssign: Reader._ann_assign,
+    ast.Import: Reader._import,
+    ast.ImportFrom: Reader._import_from,
+    ast.Global: Reader._declaration,
+    ast.Nonlocal: Reader._declaration,
+    ast.ExceptHandler: Reader._binder,
+    ast.MatchAs: Reader._binder,
+    ast.MatchStar: Reader._binder,
+    ast.MatchMapping: Reader._binder,
+    ast.NamedExpr: Reader._walrus,
+    ast.JoinedStr: Reader._joined,
+    ast.FunctionDef: Reader._function,
+    ast.AsyncFunctionDef: Reader._function,
+    ast.Lambda: Reader._lambda,
+    ast.ClassDef: Reader._class,
+    ast.ListComp: Reader._comprehension,
+    ast.SetComp: Reader._comprehension,
+    ast.GeneratorExp: Reader._comprehension,
+    ast.DictComp: Reader._comprehension,
 }
 if _alias := getattr(ast, "TypeAlias", None):  # CPython 3.12
-    _SPECIAL[_alias] = _Reader._alias
+    _SPECIAL[_alias] = Reader._alias

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Chain = tuple[str, ...]  # helpers.clean is ("helpers", "clean")
+Key = tuple[str | Chain, ...]  # texts and names of texts: PREFIX + "MODE" is (("PREFIX",), "MODE")
+
+ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb"})  # what `os` has for it
 
 # Calls that reach what no reader of the source can name, by the last part of the called name.
 _DYNAMIC = frozenset({
@@ -52,6 +55,16 @@ class Dynamic(NamedTuple):
     origin: Import | None = None  # the import inside the function that binds the subject
 
 
+class Variable(NamedTuple):
+    """An expression that may read environment variables."""
+
+    chain: Chain  # os.environ, os.environ.get ...
+    line: int
+    origin: Import | None = None  # the import inside the function that binds the first name
+    key: Key | None = None  # the name of the variable: empty for all of them, None where it is computed
+    to: Chain | None = None  # what is called with all of them as its env=
+
+
 class Odd(NamedTuple):
     """What a name has that most names have not."""
 
@@ -68,6 +81,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     lines: str  # in which they stand, joined by spaces
     odd: dict[int, Odd] | None  # by place in `names`
     dynamic: tuple[Dynamic, ...]
+    environment: tuple[Variable, ...] = ()
 
     @classmethod
     def of(cls, form: str, uses: Iterable[Use], dynamic: tuple[Dynamic, ...]) -> Reading:

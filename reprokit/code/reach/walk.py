@@ -11,7 +11,7 @@ import os
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from reprokit.code.reach import classes, constants
+from reprokit.code.reach import classes, constants, variables
 from reprokit.code.reach.compiled import of_code
 from reprokit.code.reach.expressions import digest_of
 from reprokit.code.reach.names import Names
@@ -83,6 +83,8 @@ class Reach(Names):
             said = self.resolve(use, module, cells, filename)
             if said:
                 edges.append(f"{'.'.join(use.chain)} = {said}")
+            if variables.leads_there(self, use, module, cells):
+                self.unknown.add(f"{self.where(filename, use.line)}: {variables.UNTOLD}")
         for item in dynamic:
             self.dynamic(item, module, cells, filename)
         return form
@@ -133,6 +135,8 @@ class Reach(Names):
         if len(self.unknown) > before and text is not None:
             for item in reading.dynamic:
                 self.dynamic(item, module, {}, text.filename)
+        if reading.environment and text is not None and not variables.is_seen(value):
+            variables.follow(self, reading, module, {}, text.filename)
         self.part(label, "constant", reading.form, edges)
 
     def follow_static(self, module: Module, text: Text, name: str, label: str, kind: str) -> None:

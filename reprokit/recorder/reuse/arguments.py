@@ -118,11 +118,11 @@ def told(name: str, value: Any, kept: Any, spec: ReuseSpec, redactor: Redactor) 
             raise
         raise Refused(f"argument {name}: what key= gives for it failed: {type(error).__name__}: {error}") from error
     secret = redactor.is_secret_name(name)
-    return Argument(name, value, _slowly(found.digest) if secret else found.digest, found.mutable), found.code
+    return Argument(name, value, slowly(found.digest) if secret else found.digest, found.mutable), found.code
 
 
 @lru_cache(maxsize=64)
-def _slowly(told: str) -> str:
+def slowly(told: str) -> str:
     """Digest the digest of a secret such that trying out many takes long: a record with it may be seen by others."""
     import hashlib
 

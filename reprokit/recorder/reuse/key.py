@@ -1,12 +1,13 @@
 """The key of a call: a digest of all that is known to decide about its result before its function runs.
 
 Two calls have one key when these are the same: what the function and the code that it reaches do, the hashes of the
-configurations, the arguments but for the names of outputs, the code that arguments bring along, and, unless the settings
-say otherwise, the minor version of Python.  Files count apart from the key, by what `candidates` compares.
+configurations, the arguments but for the names of outputs, the code that arguments bring along, the environment variables
+that all this code reads, and, unless the settings say otherwise, the minor version of Python.  Files count apart from the key, by what `candidates` compares.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from reprokit.recorder.reuse.arguments import Arguments, Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reprokit.model.redact import Redactor
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
@@ -88,6 +90,9 @@ def key_of(
         parts += [one.name, one.digest]
     for name, other in brought.items():
         parts += [name, other.digest]
+    environment, recorded = _environment([closure, *brought.values()], project.redactor)
+    for name, said in environment.items():
+        parts += [f"environment variable {name}", said]
     info = ReuseInfo(
         key=digest.of_parts("reprokit/reuse/1", *(part.encode("utf-8", "surrogatepass") for part in parts)),
         config=config,
@@ -95,6 +100,7 @@ def key_of(
         code={name: other.digest for name, other in brought.items()},
         outputs=found.outputs,
         python=python,
+        environment=recorded,
     )
     return Key(info, closure, brought, found)
 
@@ -111,6 +117,24 @@ def _brought(code: Sequence[Any], subject: Subject, plan: Plan, project: Project
             name += "'"
         found[name] = other
     return found
+
+
+def _environment(found: Sequence[ClosureInfo], redactor: Redactor) -> tuple[dict[str, str], dict[str, str]]:
+    """Digest the environment variables that code reads; secrets so that it takes long, and not for the record."""
+    digests: dict[str, str] = {}
+    recorded: dict[str, str] = {}
+    for name in sorted({name for one in found for name in one.environment}):
+        try:
+            value = os.environ.get(name)
+        except UnicodeEncodeError:  # no variable can have that name
+            value = None
+        said = [] if value is None else [value.encode("utf-8", "surrogatepass")]  # one that is empty is not absent
+        digests[name] = digest.of_parts("reprokit/environment/1", *said)
+        if value is not None and (redactor.is_secret_name(name) or redactor.text(value)[1]):
+            digests[name] = arguments.slowly(digests[name])
+        elif not redactor.is_secret_name(name):
+            recorded[name] = digests[name]
+    return digests, recorded
 
 
 def _unknown(closure: ClosureInfo) -> str:
