@@ -19,8 +19,8 @@ from reprokit.model.records import StepRecord
 from reprokit.recorder import surroundings
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.facts import Facts
-from reprokit.recorder.open_run import Trunk
 from reprokit.recorder.project import Project
+from reprokit.recorder.trunk import Trunk
 from reprokit.vault import documents
 from reprokit.vault.runfolder import RunFolder
 

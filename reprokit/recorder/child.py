@@ -16,8 +16,8 @@ from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun, duration
 
 if TYPE_CHECKING:
-    from reprokit.recorder.open_run import Trunk
     from reprokit.recorder.plan import Plan, Subject
+    from reprokit.recorder.trunk import Trunk
 
 
 def prepare_child(

@@ -14,64 +14,27 @@ from reprokit.context import peek
 from reprokit.model.records import ArtifactRecord, ExceptionInfo
 from reprokit.model.text import printable
 from reprokit.recorder import opening, outputs, replayed, sidecars
-from reprokit.recorder.closures import closure_of
 from reprokit.recorder.plan import ArtifactSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from reprokit.capture.streams import OutputCapture
     from reprokit.context import Context
-    from reprokit.model.records import ClosureInfo, FileInfo, ReuseInfo, Status
+    from reprokit.model.records import FileInfo, ReuseInfo, Status
     from reprokit.recorder.facts import Facts
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.opening import Opened
     from reprokit.recorder.plan import Plan, Subject
-    from reprokit.recorder.project import Project
     from reprokit.recorder.reuse.attempt import Attempt
     from reprokit.recorder.reuse.outcome import Outcome
     from reprokit.recorder.seen import Watching
+    from reprokit.recorder.trunk import Trunk
     from reprokit.settings import FileRule
     from reprokit.vault.runfolder import RunFolder
 
 
 _OUTPUT_IN_JSON = 1_000_000  # bytes; the whole output lies in stdout.txt and stderr.txt
-
-
-class Trunk:
-    """What a root run shares with its child runs."""
-
-    __slots__ = ("bundle", "children", "closures", "environment", "facts", "folder", "project", "root_id")
-
-    def __init__(self, project: Project, facts: Facts, folder: RunFolder | None, root_id: str) -> None:
-        self.project = project
-        self.facts = facts
-        self.folder = folder
-        self.root_id = root_id
-        self.children = 0
-        self.closures: set[str] = set()  # digests of those that the folder holds
-        self.bundle: str | None = None  # digest of the code that was sent here, in a worker
-        self.environment: str | None = None  # digest of the worker's interpreter and packages
-
-    @property
-    def path(self) -> Path | None:
-        """The root run's folder in the vault; None when nothing can be recorded there from here."""
-        return self.folder.path if self.folder is not None else None
-
-    @property
-    def name(self) -> str:
-        """Name of the root run's folder; empty when there is none."""
-        return self.folder.path.name if self.folder is not None else ""
-
-    def closure(self, plan: Plan, subject: Subject, faults: Faults) -> tuple[str | None, ClosureInfo | None]:
-        """Give the digest of the closure of a run's function, and the closure itself when the folder doesn't hold it yet."""
-        found = closure_of(plan, subject, self.project, faults)
-        if found is None:
-            return None, None
-        if found.digest in self.closures:
-            return found.digest, None
-        self.closures.add(found.digest)
-        return found.digest, found
 
 
 class OpenRun:
@@ -81,6 +44,12 @@ class OpenRun:
     ----------
     args, kwargs
         What to call the function with: paths rewritten.
+    attempt
+        The question whether an earlier run answers the call, when its result may be used again.
+    reused_from
+        The run whose result is given instead of calling the function.
+    watching
+        What looks at the files that it opens, when somebody wants to know them.
     """
 
     context: Context
@@ -107,10 +76,10 @@ class OpenRun:
         self._original = original
         self._inputs: dict[str, ArtifactRecord] = {}
         self._output: OutputCapture | None = None
-        self._watching: Watching | None = None
+        self.watching: Watching | None = None
         self._has_instance = False
-        self.attempt: Attempt | None = None  # when the result may be used again
-        self.reused_from: str | None = None  # the run whose result is given instead of calling the function
+        self.attempt: Attempt | None = None
+        self.reused_from: str | None = None
         self._outcome: Outcome | None = None
 
     def begin(self) -> None:
@@ -241,50 +210,20 @@ class OpenRun:
         from reprokit.recorder.seen import Watching
 
         with self.faults.at("the files that it opens"):
-            self._watching = Watching(self.context.run_id, owner, self.trunk.path, lists=counts)
+            self.watching = Watching(self.context.run_id, owner, self.trunk.path, lists=counts)
             if self.subject.kind != "command":
-                self._watching.start()
+                self.watching.start()
 
     def watched_variables(self) -> dict[str, str]:
         """Give the environment variables by which a command's interpreters tell what they open."""
-        return {} if self._watching is None else self._watching.variables()
+        return {} if self.watching is None else self.watching.variables()
 
     def stop_watching(self) -> None:
         """End that: what follows is opened by us."""
-        if self._watching is not None:
-            self._watching.stop()
-
-    def logs(self) -> set[str]:
-        """Give the files, by their paths in records, that it was seen to append to."""
-        return self._watching.logs if self._watching is not None else set()
-
-    def listings(self) -> dict[str, list[str]]:
-        """Give the folders that it was seen to list, and what they held."""
-        return self._watching.listed if self._watching is not None else {}
-
-    def absences(self) -> list[str]:
-        """Give the files that it was seen to look for in vain."""
-        return self._watching.absent if self._watching is not None else []
+        if self.watching is not None:
+            self.watching.stop()
 
     # --- using its result again ------------------------------------------------------------------------------------
-
-    def descendants(self) -> Iterator[ArtifactRecord]:
-        """Give the files of runs inside this one, wherever they ran."""
-        if self.trunk.folder is None:
-            return
-        parents: dict[str, str | None] = {}
-        ends = []
-        for step in self.trunk.folder.steps():  # in no order, when several processes wrote them
-            if step.event == "end":
-                ends.append(step)
-            else:
-                parents[step.run_id] = step.parent_id
-        for step in ends:
-            above = parents.get(step.run_id)
-            while above is not None and above != self.context.run_id:
-                above = parents.get(above)
-            if above is not None and step.artifacts:
-                yield from step.artifacts
 
     def reuse_info(self, status: Status, records: list[ArtifactRecord], result: Any) -> ReuseInfo | None:
         """Say what its result depends on; inputs that only an argument named become records."""
@@ -328,10 +267,10 @@ class OpenRun:
         records = [outputs.found(one, self.trunk.project, self.faults, ahead.get(one.path)) for one in expected]
         records += self._inputs.values()
         leave_to(self.context.parent, [one.path for one in expected])
-        if self._watching is not None:
+        if self.watching is not None:
             with self.faults.at("the files that it opened"):
                 named = [*(one.path for one in expected), *self._inputs]
-                records += self._watching.records(named, self.faults, command=self.subject.kind == "command")
+                records += self.watching.records(named, self.faults, command=self.subject.kind == "command")
         return records
 
     def keep_files(self, rules: Mapping[str, FileRule], folder: Path) -> dict[str, FileInfo | None]:

@@ -16,8 +16,8 @@ from reprokit.settings import Settings
 if TYPE_CHECKING:
     from reprokit.context import Context
     from reprokit.model.records import ClosureInfo
-    from reprokit.recorder.open_run import Trunk
     from reprokit.recorder.plan import Plan, Subject
+    from reprokit.recorder.trunk import Trunk
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):

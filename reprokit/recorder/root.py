@@ -27,7 +27,8 @@ from reprokit.recorder import interactive, interrupts, opening, project, replaye
 from reprokit.recorder.apart import facts_for
 from reprokit.recorder.closures import closure_of
 from reprokit.recorder.faults import Faults
-from reprokit.recorder.open_run import OpenRun, Trunk, duration, expected_records
+from reprokit.recorder.open_run import OpenRun, duration, expected_records
+from reprokit.recorder.trunk import Trunk
 from reprokit.vault.runfolder import RunFolder
 
 if TYPE_CHECKING:

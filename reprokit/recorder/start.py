@@ -13,8 +13,9 @@ from reprokit.context import peek
 from reprokit.recorder import opening, project, surroundings
 from reprokit.recorder.child import prepare_child
 from reprokit.recorder.faults import Faults
-from reprokit.recorder.open_run import OpenRun, Trunk
+from reprokit.recorder.open_run import OpenRun
 from reprokit.recorder.root import prepare_root
+from reprokit.recorder.trunk import Trunk
 from reprokit.vault import atomic, documents
 from reprokit.vault.runfolder import RunFolder
 

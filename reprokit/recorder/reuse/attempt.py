@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from reprokit.capture import files
 from reprokit.capture.opened.hook import quietly
 from reprokit.context import peek
+from reprokit.errors import ReprokitError
 from reprokit.recorder import opening, outputs, replayed
 from reprokit.recorder.faults import Faults
-from reprokit.recorder.reuse import candidates, key, returned, verified
+from reprokit.recorder.reuse import candidates, key, verified
 from reprokit.recorder.reuse.arguments import Refused
-from reprokit.recorder.reuse.candidates import Target
 from reprokit.recorder.reuse.flight import Flight
+from reprokit.recorder.reuse.lookup import LookUp, Wanted
 from reprokit.vault import blobs, clone, reuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
 
     from reprokit.model.records import ReuseEntry
     from reprokit.recorder.facts import Facts
@@ -28,23 +27,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
     from reprokit.recorder.reuse.key import Key
-
-
-class Wanted(NamedTuple):
-    """An output that the arguments name."""
-
-    path: str  # absolute, tagged
-    told: str  # tagged, as the function would be told it
-
-
-class Hit(msgspec.Struct):
-    """A result that can be given back."""
-
-    entry: ReuseEntry
-    entries: Sequence[ReuseEntry]  # all with this key: outputs may lie under the names of any
-    targets: list[Target]
-    value: Any = None
-    placed: bool = True  # whether all outputs are where they are wanted
+    from reprokit.recorder.reuse.lookup import Hit
 
 
 def wants(plan: Plan, project: Project) -> bool:
@@ -90,7 +73,7 @@ class Attempt:
         self._wanted: list[Wanted] = []
         self._commit: str | None = None
         self._flight: Flight | None = None
-        self._path = ""
+        self._results: LookUp | None = None
 
     # --- the question ------------------------------------------------------------------------------------------------
 
@@ -105,8 +88,8 @@ class Attempt:
         except Refused as refused:
             self.refused = str(refused)
             return
-        self._path = reuse.place(self.project.vault.reuse, self.key.digest)
-        self.look()
+        self._results = LookUp(self.key.digest, self.key.arguments.named, self._wanted, self.project, self._commit_now)
+        self.hit, self.misses = self._results.look()
 
     def _name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """Name the outputs as this call wants them; give the config hashes."""
@@ -137,81 +120,6 @@ class Attempt:
 
         return name
 
-    def look(self) -> None:
-        """Look for a result with the key."""
-        assert self.key is not None
-        self.hit, self.misses = None, []
-        entries = reuse.known(self._path)
-        for entry in reversed(entries):
-            against = self._against(entry, entries)
-            if not against:
-                return
-            self.misses.append((entry, against))
-
-    def _against(self, entry: ReuseEntry, entries: list[ReuseEntry]) -> list[str]:
-        """Say what speaks against a result; when nothing does, it is the hit."""
-        assert self.key is not None
-        if entry.key != self.key.digest:
-            return ["its record is another key's"]
-        against = list(candidates.inputs_differ(entry, self.key.arguments.named, self.project))
-        if against:
-            return against
-        targets = self._targets(entry)
-        if targets is None:
-            return ["it has other outputs"]
-        placed = True
-        for target in targets:
-            if candidates.in_place(target):
-                continue
-            placed = False
-            if candidates.source_of(target, entries, self.project) is None:
-                against.append(f"{target.record.path}, which it made, is gone or was changed")
-        if not os.path.isdir(f"{self.project.vault.path}/runs/{entry.folder}"):
-            against.append("its run is no longer recorded")
-        if against:
-            return against
-        hit = Hit(entry, entries, targets, placed=placed)
-        if entry.returned is not None:
-            try:
-                value = returned.load(entry.returned, self.project.vault)
-            except Exception as error:  # noqa: BLE001 - rebuilding objects runs the code of their classes
-                return [f"its return value can't be read: {error}"]
-            hit.value = returned.renamed(value, self._renamed(hit))
-        self.hit = hit
-        return []
-
-    def _targets(self, entry: ReuseEntry) -> list[Target] | None:
-        """Give each output of a result, and where this call wants it; None when they are others."""
-        found = []
-        wanted = iter(self._wanted)
-        for record in entry.outputs:
-            if record.keyword is not None:
-                one = next(wanted, None)
-                if one is None:
-                    return None
-                found.append(Target(one.path, one.told, record))
-                continue
-            path = record.path
-            if record.commit is not None and record.commit != self._commit_now():
-                folder, name = os.path.split(path)
-                head, old, tail = name.rpartition(record.commit)
-                path = os.path.join(folder, f"{head}{self._commit_now()}{tail}") if old else path
-            found.append(Target(os.path.join(self.project.root, path), path, record))
-        return found if next(wanted, None) is None else None
-
-    def _renamed(self, hit: Hit) -> dict[str, str]:
-        """Map each name that an output has had, as the function was told it and absolute, to the present one."""
-        names = {}
-        for entry in hit.entries:
-            if entry.run_id != hit.entry.run_id:
-                continue
-            for record, target in zip(entry.outputs, hit.targets, strict=False):
-                old = os.path.join(self.project.root, record.path)
-                names[old] = target.path
-                if record.requested is not None:
-                    names[os.path.join(os.path.dirname(record.requested), os.path.basename(old))] = target.told
-        return {old: new for old, new in names.items() if old != new}
-
     # --- the answer --------------------------------------------------------------------------------------------------
 
     @property
@@ -235,10 +143,13 @@ class Attempt:
             self._look_again()
 
     def _needs_flight(self) -> bool:
-        if self.hit is not None or self.key is None or self._is_open_here():
+        if self.hit is not None or self._results is None:
             return False
-        self._flight = Flight(self._path, self.project.settings.reuse_wait, self.subject.name)
-        return True
+        if not self._is_open_here():
+            self._flight = Flight(self._results.path, self.project.settings.reuse_wait, self.subject.name)
+            return True
+        self._look_at_inputs()
+        return False
 
     def _is_open_here(self) -> bool:
         """Tell whether a run around this one computes the same: it would wait for itself."""
@@ -253,11 +164,19 @@ class Attempt:
 
     @quietly
     def _look_again(self) -> None:
-        assert self.key is not None
-        self.look()
+        assert self._results is not None
+        try:
+            self.hit, self.misses = self._results.look()
+        except ReprokitError:  # what can't be read is no answer
+            self.hit = None
         if self.hit is None:
-            named = self.key.arguments.named.files
-            self.before = {place: verified.digest(path, hint=True) for place, path in named.items()}
+            self._look_at_inputs()
+
+    def _look_at_inputs(self) -> None:
+        """Digest the files that arguments name, before the function runs."""
+        assert self.key is not None
+        named = self.key.arguments.named.files
+        self.before = {place: verified.digest(path, hint=True) for place, path in named.items()}
 
     def end(self) -> None:
         """Let others go on."""
@@ -266,7 +185,8 @@ class Attempt:
 
     def publish(self, entry: ReuseEntry) -> None:
         """Make a result known; raises ``OSError``."""
-        reuse.append(self._path, entry)
+        assert self._results is not None
+        reuse.append(self._results.path, entry)
 
     def put_in_place(self) -> None:
         """Put the outputs where this call wants them.

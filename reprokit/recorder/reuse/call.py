@@ -22,7 +22,7 @@ from reprokit.vault import documents
 if TYPE_CHECKING:
     from reprokit.model.records import ArtifactRecord
     from reprokit.recorder.plan import Plan, Subject
-    from reprokit.recorder.reuse.attempt import Hit
+    from reprokit.recorder.reuse.lookup import Hit
     from reprokit.recorder.start import Place
 
 

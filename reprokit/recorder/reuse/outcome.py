@@ -108,13 +108,16 @@ class _Look:
 
     def __init__(self, run: OpenRun, attempt: Attempt, records: list[ArtifactRecord]) -> None:
         assert attempt.key is not None
-        self._run, self._attempt, self._records = run, attempt, records
+        self._attempt, self._records = attempt, records
         self._project = attempt.project
         self._call = attempt.key.arguments
         self._expected = len(run.context.artifacts)
-        self._logs = run.logs()
+        watching = run.watching
+        self._logs, self._listed, self._absent = (
+            (watching.logs, watching.listed, watching.absent) if watching is not None else (set(), {}, [])
+        )
         self.problems: list[str] = []
-        self._below = list(run.descendants())
+        self._below = list(_inside(run))
 
     def mutated(self) -> Iterator[str]:
         """Name arguments and input files that the function changed."""
@@ -177,7 +180,7 @@ class _Look:
         self.problems += [f"what {record.path} held is not known" for record in kept if record.digest is None]
         absent = (
             ArtifactRecord(path=self._project.relative(path), digest=None, size=None, role="missing")
-            for path in self._run.absences()
+            for path in self._absent
         )
         return kept + [self._placed(record) for record in absent if record.path not in made]
 
@@ -202,9 +205,29 @@ class _Look:
         """Give the folders whose entries it listed, with a digest of their names."""
         own = candidates.own_names(outputs)
         found = {}
-        for folder, names in self._run.listings().items():
+        for folder, names in self._listed.items():
             place = self._call.named.place_of(folder) or ""
             found[f"{place}|{self._project.relative(folder)}"] = candidates.listed(
                 names, own, self._project.settings.template
             )
         return found
+
+
+def _inside(run: OpenRun) -> Iterator[ArtifactRecord]:
+    """Give the files of runs inside one, wherever they ran."""
+    folder = run.trunk.folder
+    if folder is None:
+        return
+    parents: dict[str, str | None] = {}
+    ends = []
+    for step in folder.steps():  # in no order, when several processes wrote them
+        if step.event == "end":
+            ends.append(step)
+        else:
+            parents[step.run_id] = step.parent_id
+    for step in ends:
+        above = parents.get(step.run_id)
+        while above is not None and above != run.context.run_id:
+            above = parents.get(above)
+        if above is not None:
+            yield from step.artifacts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from reprokit.archive.reading import read_source
 from reprokit.capture import files
 from reprokit.errors import ArchiveError
 from reprokit.model import digest as digests
+from reprokit.recorder.reuse import verified
 from reprokit.vault import blobs
 
 if TYPE_CHECKING:
@@ -58,6 +61,10 @@ def keep(value: Any, vault: Vault, redactor: Redactor) -> str:
     try:
         made = archive.save(scratch, ITEM)
         digest, _ = files.digest_folder(str(made))
+        there = blobs.blob_path(vault.blobs, digest)
+        if os.path.lexists(there) and not _is_whole(str(there), digest):  # what was damaged makes room
+            with contextlib.suppress(FileNotFoundError):  # another process did it
+                os.rename(there, scratch / "damaged")
         blobs.keep(vault.blobs, made, digest, move=True)
         return digest
     finally:
@@ -87,20 +94,26 @@ def load(digest: str, vault: Vault) -> Any:
 
 
 def _read(folder: str, digest: str) -> Known:
+    before = time.time_ns()
     names = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
     stamps = tuple((path, _stamp(path)) for path in names)
-    try:
-        there = files.digest_folder(folder)[0] if names else None
-    except OSError:
-        there = None
-    if there != digest:
+    if not _is_whole(folder, digest):
         raise ArchiveError(folder, f"the archive of the return value is {'damaged' if names else 'gone'}")
     source = os.path.join(folder, "__init__.py")
     code = compile(read_source(Path(source)), source, "exec", dont_inherit=True)
-    if len(_known) >= _MOST:
-        _known.clear()
-    known = _known[folder] = Known(source, code, stamps)
+    known = Known(source, code, stamps)
+    if all(stamp and max(stamp[1:3]) + verified.FINE < before for _, stamp in stamps):
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[folder] = known
     return known
+
+
+def _is_whole(folder: str, digest: str) -> bool:
+    try:
+        return files.digest_folder(folder)[0] == digest
+    except OSError:
+        return False
 
 
 def _stamp(path: str) -> tuple[int, ...]:

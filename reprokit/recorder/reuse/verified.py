@@ -17,7 +17,7 @@ from reprokit.capture.opened import known
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-_FINE = 20_000_000  # ns: two ticks of a slow kernel's clock
+FINE = 20_000_000  # ns: two ticks of a slow kernel's clock
 _COARSE = 2_000_000_000  # ns: file systems that count in seconds
 _MOST = 100_000
 
@@ -52,7 +52,7 @@ def digest(path: str, *, hint: bool = False) -> str | None:
     if isinstance(stamp, files.Stamp):
         times += [one[1] for one in stamp.facts[1]]
     changed = max(times)
-    grain = _COARSE if changed % 1_000_000_000 == 0 else _FINE
+    grain = _COARSE if changed % 1_000_000_000 == 0 else FINE
     if changed + grain > before:
         _seen.pop(path, None)
         return told
