@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reprokit.decorators.monitor import monitor as monitor
     from reprokit.decorators.run import run as run
     from reprokit.decorators.snapshot_code import snapshot_code as snapshot_code
+    from reprokit.decorators.why import why as why
     from reprokit.errors import ReprokitError as ReprokitError
     from reprokit.snapshot import at as at
 
@@ -33,6 +34,7 @@ _HOMES = {
     "monitor": "reprokit.decorators.monitor",
     "run": "reprokit.decorators.run",
     "snapshot_code": "reprokit.decorators.snapshot_code",
+    "why": "reprokit.decorators.why",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "monitor",
     "run",
     "snapshot_code",
+    "why",
 ]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)
