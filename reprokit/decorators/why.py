@@ -147,7 +147,7 @@ def _answer(asked: _Asked) -> Why:
         from reprokit.catalog.why import attempted
 
         entry, against = min(made.misses, key=lambda miss: len(miss[1]))  # of several, the newest: it comes first
-        return _of_entry(made, entry, tuple(dict.fromkeys(attempted.said(against, entry, made))))
+        return _of_entry(made, entry, tuple(dict.fromkeys(against)))
     return _compared(made, asked)
 
 

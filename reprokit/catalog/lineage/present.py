@@ -10,10 +10,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reprokit.capture import config as configs
 from reprokit.catalog.diff import facts as diff_facts
 from reprokit.catalog.diff.parts import Finder
 from reprokit.catalog.diff.trees import File, Missing, read, tree_of
+from reprokit.catalog.lineage.configuration import Configuration, Unknown
 from reprokit.errors import ReprokitError
 from reprokit.model import canonical
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reprokit.catalog.run import Child, Run
     from reprokit.model.records import ClosureInfo
 
-_OURS = frozenset(("Artifact", "monitor", "snapshot_code"))
+_OURS = frozenset(("Artifact", "cache", "monitor", "snapshot_code"))
 _OPAQUE = ("bytecode",)  # kinds of parts that no source tells
 
 
@@ -137,66 +137,15 @@ def _name(decorator: ast.expr) -> str:
 
 
 def _configuration(function: str, run: Run | Child, now: Tree, finder: Finder, root: Path) -> list[str]:
-    """Read the configuration that ``@Artifact(config=...)`` names now, where it is written plainly or in a file."""
-    place = finder.find(function)
-    if place is None or not place.spans or not place.path.endswith(".py"):
-        return []
-    source = dict(read(now, [place.path]))[place.path] or b""
-    module = _parsed(source.decode("utf-8", "surrogateescape"))
-    if module is None:
-        return []
-    first = place.spans[-1][0] + 1
-    for node in ast.walk(module):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            begins = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-            if begins == first:
-                return _compared(node, module, run, root)
-    return []
-
-
-def _compared(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, module: ast.Module, run: Run | Child, root: Path
-) -> list[str]:
-    for decorator in node.decorator_list:
-        if not isinstance(decorator, ast.Call) or _name(decorator) != "Artifact":
-            continue
-        told = {word.arg: word.value for word in decorator.keywords}
-        if "args" in told or None in told or ("config" not in told and len(decorator.args) < 2):
-            return []
-        found, value = _value(told["config"] if "config" in told else decorator.args[1], module)
-        if not found:
-            return []
-        try:
-            if isinstance(value, str):
-                value = configs.resolve(os.path.join(root, value))
-            digest = canonical.config_hash(value)
-        except ReprokitError as error:
-            return [f"config: cannot be read now: {error}"]
-        if digest == run.config_hash:
-            return []
-        return [f"config: {_differences(run.config, canonical.plain(value if value is not None else {}))}"]
-    return []
-
-
-def _value(node: ast.expr, module: ast.Module) -> tuple[bool, Any]:
-    """Evaluate a literal, or the name of one that the module assigns once."""
-    if isinstance(node, ast.Name):
-        bound = [
-            one.value
-            for one in module.body
-            if isinstance(one, (ast.Assign, ast.AnnAssign))
-            and any(
-                isinstance(t, ast.Name) and t.id == node.id
-                for t in (one.targets if isinstance(one, ast.Assign) else [one.target])
-            )
-        ]
-        if len(bound) != 1 or bound[0] is None:
-            return False, None
-        node = bound[0]
+    """Compare the configuration that the decorators name now, where it is written plainly or in a file."""
+    named = Configuration(now, finder, function)
     try:
-        return True, ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False, None
+        plain = named.value(root) if named.found else None
+    except Unknown:
+        return []
+    if not named.found or canonical.hash_of_plain({} if plain is None else plain) == run.config_hash:
+        return []
+    return [f"config: {_differences(run.config, {} if plain is None else plain)}"]
 
 
 def _differences(old: Any, new: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
     from reprokit.recorder.reuse.key import Key
 
 
-def said(against: Iterable[str], entry: ReuseEntry, made: Attempt) -> Iterable[str]:
-    """Say of files that an argument still names, and that are gone, that they are: what is not there is named by none."""
-    gone = {
-        f"{one.path} is no longer named by argument {one.keyword}": f"{one.path} is no longer there"
-        for one in entry.inputs
-        if not os.path.lexists(os.path.join(made.project.root, one.path))
-    }
-    return (gone.get(one, one) for one in against)
-
-
 def inputs(made: Attempt, entry: ReuseEntry, others: frozenset[str]) -> Iterable[str]:
     """Say how the inputs of a result differ from what the call would read, but for those that `others` name."""
     assert made.key is not None
@@ -48,7 +37,7 @@ def inputs(made: Attempt, entry: ReuseEntry, others: frozenset[str]) -> Iterable
         inputs=[one for one in entry.inputs if _argument(one.keyword or "") not in others],
         listed={told: one for told, one in entry.listed.items() if _argument(told.rpartition("|")[0]) not in others},
     )
-    return said(candidates.inputs_differ(kept, named, made.project), kept, made)
+    return candidates.inputs_differ(kept, named, made.project)
 
 
 def _argument(place: str) -> str:

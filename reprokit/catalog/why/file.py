@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from reprokit.catalog import whence
 from reprokit.catalog.diff import facts as diff_facts
 from reprokit.catalog.lineage import present
+from reprokit.catalog.lineage.configuration import Unknown
 from reprokit.catalog.why import earlier, interpreter, variables, words
 from reprokit.catalog.why.call import config_diff
 from reprokit.catalog.why.compare import OFF
-from reprokit.catalog.why.configuration import Unknown
 from reprokit.catalog.why.result import Why
 from reprokit.catalog.why.sources import Sources, script_of
 from reprokit.errors import AmbiguousRunError, RunNotFoundError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from reprokit.catalog.diff import lines
 from reprokit.catalog.diff.parts import LARGEST, Finder
 from reprokit.catalog.diff.trees import Missing, read, tree_of
+from reprokit.catalog.lineage.configuration import Configuration
 from reprokit.catalog.lineage.present import WorkingTree
-from reprokit.catalog.why.configuration import Configuration
 from reprokit.errors import ReprokitError
 from reprokit.model.text import printable
 

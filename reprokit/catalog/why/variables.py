@@ -6,20 +6,19 @@ import os
 from typing import TYPE_CHECKING
 
 from reprokit.catalog.diff.words import value
-from reprokit.model import digest
+from reprokit.recorder.reuse.key import of_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reprokit.model.redact import Redactor
 
-_KIND = "reprokit/environment/1"  # as `recorder.reuse.key` digests them
 UNSET = "not set"
 
 
 def digests(names: Iterable[str]) -> dict[str, str]:
     """Digest variables as they are now, by name."""
-    return {name: _digest(os.environ.get(name)) for name in names}
+    return {name: of_variable(os.environ.get(name)) for name in names}
 
 
 def shown(names: Iterable[str], redactor: Redactor) -> dict[str, str]:
@@ -51,10 +50,6 @@ def differing(
     for name in sorted(before.keys() & after.keys()):
         if before[name] == after[name]:
             continue
-        told = value(recorded[name]) if name in recorded else UNSET if before[name] == _digest(None) else None
+        told = value(recorded[name]) if name in recorded else UNSET if before[name] == of_variable(None) else None
         shows = told is not None and name in now and told != now[name]
         yield f"environment variable {name}: {told} -> {now[name]}" if shows else f"environment variable {name} changed"
-
-
-def _digest(told: str | None) -> str:
-    return digest.of_parts(_KIND, *([] if told is None else [told.encode("utf-8", "surrogatepass")]))

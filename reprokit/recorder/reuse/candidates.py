@@ -34,8 +34,8 @@ def inputs_differ(entry: ReuseEntry, named: Named, project: Project) -> Iterator
     for used in entry.inputs:
         path = _path_now(used.path, used.keyword, named, project)
         places.add(used.keyword)
-        if path is None:
-            yield f"{used.path} is no longer named by argument {used.keyword}"
+        if path is None:  # its name is the same, or the key would be another
+            yield f"{used.path} is no longer there"
         elif used.role == "missing":
             if os.path.lexists(path):
                 yield f"{project.relative(path)} is there now"

@@ -128,13 +128,18 @@ def _environment(found: Sequence[ClosureInfo], redactor: Redactor) -> tuple[dict
             value = os.environ.get(name)
         except UnicodeEncodeError:  # no variable can have that name
             value = None
-        said = [] if value is None else [value.encode("utf-8", "surrogatepass")]  # one that is empty is not absent
-        digests[name] = digest.of_parts("reprokit/environment/1", *said)
+        digests[name] = of_variable(value)
         if value is not None and (redactor.is_secret_name(name) or redactor.text(value)[1]):
             digests[name] = arguments.slowly(digests[name])
         elif not redactor.is_secret_name(name):
             recorded[name] = digests[name]
     return digests, recorded
+
+
+def of_variable(value: str | None) -> str:
+    """Digest the value of an environment variable; one that is empty is not absent."""
+    said = [] if value is None else [value.encode("utf-8", "surrogatepass")]
+    return digest.of_parts("reprokit/environment/1", *said)
 
 
 def _unknown(closure: ClosureInfo) -> str:
