@@ -153,7 +153,9 @@ def _original(index: Index, run: Run | Child, notes: list[str]) -> Run | Child:
         run = index.run(row[0])
     made = reused.origin(index, run)
     if made is not None:
-        notes.append(f"run {run.run_id[:8]} used the result of run {made.run_id[:8]}, which is the one that is repeated")
+        notes.append(
+            f"run {run.run_id[:8]} used the result of run {made.run_id[:8]}, which is the one that is repeated"
+        )
     return made or run
 
 

@@ -968,3 +968,52 @@ def test_layout_never_counts_and_operators_always_do(place, data):
     changed = [*LINES]
     changed[number] = changed[number].replace(old, new)
     assert place.closure({"app.py": head, "deep.py": "\n".join(changed)}).digest != plain.digest
+
+
+def test_a_module_that_uses_packages_is_the_same_before_and_after_it_is_loaded(place):
+    pytest.importorskip("numpy")
+    late = """
+        import json
+        import numpy as np
+        import numpy.linalg as la
+        from math import floor
+
+        def go():
+            return np.sum([1]), np.linalg.norm([1]), la.det, json.dumps(1), floor(1.5), np
+        """
+    root = place.write({"app.py": "def main():\n    import late\n    return late.go()\n", "late.py": late})
+    assert place.at(root) == place.at(root, after="import late")
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "after", "said"),
+    [
+        ("ROWS = iter([1, 2])", "next(ROWS)", "next(app.ROWS)", "cannot be seen"),
+        ("ROWS = (i for i in (1, 2))", "next(ROWS)", "next(app.ROWS)", "cannot be seen"),
+        ("import contextvars\nV = contextvars.ContextVar('v', default=1)", "V.get()", "app.V.set(2)", "cannot be seen"),
+        ("import threading\nL = threading.local()", "L.x", "app.L.x = 1", "cannot be seen"),
+        ("import sys\nK = 1", "sys.modules[__name__].K", "app.K = 2", "at run time"),
+        ("import sys\nK = 1", "sys.modules.get('app').K", "app.K = 2", "at run time"),
+        ("import inner", "inner.__dict__['Z']", "import inner; inner.Z = 2", None),
+        (
+            "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n += 1\n    return f\nf = make()",
+            "f()",
+            "app.f()",
+            None,
+        ),
+        ("n = 0\ndef f():\n    global n\n    n += 1", "f()", "app.f()", None),
+    ],
+)
+def test_what_changes_without_a_name_for_it_changes_the_digest_or_is_unknown(place, before, code, after, said):
+    root = place.write({"app.py": f"{before}\ndef main():\n    return {code}\n", "inner.py": "Z = 1\n"})
+    one, other = place.at(root), place.at(root, after=after)
+    if said is None:
+        assert one.digest != other.digest
+        assert one.unknown == []
+    else:
+        assert said in one.unknown[0]
+
+
+def test_asking_whether_a_module_is_loaded_is_known(place):
+    code = "import sys\ndef main():\n    return 'numpy' in sys.modules\n"
+    assert place.closure({"app.py": code}).unknown == []

@@ -128,7 +128,7 @@ def test_names_that_cannot_be_told_forbid_reuse(call):
 def test_records_hold_digests_and_none_of_secrets(call, project):
     assert call(MODE="dev")[0]
     (info,) = recorded(project)
-    assert info["environment"] == key._environment([closure("MODE")], Redactor())[1]
+    assert info["environment"] == key.environment_of([closure("MODE")], Redactor())[1]
     assert call("hidden", API_TOKEN="abc")[0]
     assert not call("hidden", API_TOKEN="abc")[0]
     assert call("hidden", API_TOKEN="abd")[0]
@@ -147,16 +147,16 @@ def dev(monkeypatch):
 def test_secrets_are_digested_slowly(monkeypatch):
     monkeypatch.setenv("API_TOKEN", "dev")
     monkeypatch.setenv("URL", "postgres://me:hunter2hunter2@host/db")
-    digests, shown = key._environment([closure("MODE", "API_TOKEN"), closure("URL", "MODE")], Redactor())
+    digests, shown = key.environment_of([closure("MODE", "API_TOKEN"), closure("URL", "MODE")], Redactor())
     assert list(digests) == ["API_TOKEN", "MODE", "URL"]
     assert digests["API_TOKEN"] != digests["MODE"]
     assert shown == {"MODE": digests["MODE"]}
 
 
 def test_names_that_no_variable_has_are_absent():
-    digests, _ = key._environment([closure("a=b", "\0", "\ud800", "")], Redactor())
+    digests, _ = key.environment_of([closure("a=b", "\0", "\ud800", "")], Redactor())
     assert len({*digests.values()}) == 1
 
 
 def test_without_variables_the_key_is_what_it_was():
-    assert key._environment([closure()], Redactor()) == ({}, {})
+    assert key.environment_of([closure()], Redactor()) == ({}, {})

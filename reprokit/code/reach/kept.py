@@ -23,7 +23,7 @@ from reprokit.code.reach.facts import Facts
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 2  # raise it when other facts, or the same in another form, follow from a source (a test tells)
+FORMAT = 3  # raise it when other facts, or the same in another form, follow from a source (a test tells)
 
 _HEAD = b"reprokit/facts/1\n"
 _DIGEST = 32  # bytes of a SHA-256

@@ -189,7 +189,7 @@ class Labels:
         writer = Describer(self.link, self.modules.roots)
         text = writer.text(value)
         self.watch(value, text)
-        if writer.opaque and not opaque:
+        if writer.opaque and (writer.passing or not opaque):
             self.unknown.add(f"{where}: the state of a {writer.opaque[0]} cannot be seen")
         return text
 

@@ -132,7 +132,7 @@ class Names(Labels):
         if module.space is None:
             if not module.local:
                 self.note(module.name)
-                return f"module {module.shown}"
+                return f"module {module.shown} "  # as below, for one that is loaded
             if rest[0] not in _MODULE_NAMES:
                 return self._static(module, rest[0], rest[1:], use, filename)
             return ""
@@ -147,6 +147,8 @@ class Names(Labels):
                 return f"module {module.shown} {inner if LOCAL in inner else ''}"
             patched = self.link(found) if type(found) is FunctionType or isinstance(found, type) else None
             return f"module {module.shown} {patched if patched and patched.startswith(LOCAL) else ''}"
+        if rest[0] == "__dict__" and module.local:
+            return self.whole(module)
         if rest[0] in _MODULE_NAMES:
             return ""
         if found is MISSING:
@@ -253,7 +255,7 @@ class Names(Labels):
             if top.partition(".")[0] == OWN:
                 return ""
             self.note(top)
-            return f"module {origin}" if attribute else f"module {top}"
+            return f"module {origin}" if attribute else f"module {top}{' ' if rest else ''}"  # as of one that is loaded
         home, named = origin
         if home is not module:
             return self.of_module(home, (named, *rest) if named else rest, use, module, filename)

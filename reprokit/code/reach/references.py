@@ -137,7 +137,7 @@ class Reader:
 
     def _attribute(self, node: ast.Attribute) -> None:
         chain = chain_of(node)
-        if node.attr in HIDDEN and node.ctx.__class__ is ast.Load:
+        if node.attr in HIDDEN and node.attr != "modules" and node.ctx.__class__ is ast.Load:
             self._scope.dynamic.append(Dynamic(("", node.attr), node.lineno))
         if chain is None:
             self._out.append(f".{node.attr}")
@@ -150,6 +150,8 @@ class Reader:
         chain = chain_of(node.func)
         if chain is not None and is_dynamic(chain):
             self._dynamic(node, chain)
+        if chain is not None and _is_loaded_modules(chain[:-1]):
+            self._scope.dynamic.append(Dynamic(("", "modules"), node.lineno))
         self._generic(node)
 
     def _dynamic(self, node: ast.Call, chain: Chain) -> None:
@@ -191,8 +193,17 @@ class Reader:
 
     def _declaration(self, node: ast.Global | ast.Nonlocal) -> None:
         self._out.append(f"{node.__class__.__name__} {' '.join(node.names)}")
-        if node.__class__ is ast.Global:
-            self._scope.declared.update(node.names)
+        (self._scope.declared if node.__class__ is ast.Global else self._scope.outer).update(node.names)
+
+    def _aug_assign(self, node: ast.AugAssign) -> None:
+        self._generic(node)
+        if isinstance(node.target, ast.Name) and self._around:  # it reads the name as well
+            self._scope.uses.append(Use((node.target.id,), node.lineno))
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        if _is_loaded_modules(chain_of(node.value)):
+            self._scope.dynamic.append(Dynamic(("", "modules"), node.lineno))
+        self._generic(node)
 
     def _binder(self, node: Any) -> None:
         """Visit what binds a name that stands in it as a string."""
@@ -358,6 +369,8 @@ class Reader:
             root = use.chain[0]
             if root in declared:
                 self._around_all(use)
+            elif root in scope.outer:
+                outward.append(use)
             elif root in imports:
                 self._found += [use._replace(origin=one) for one in imports[root]]
             elif root not in bound:
@@ -383,6 +396,10 @@ class Reader:
         (self._around[0] if self._around else self._scope).uses.append(use)
 
 
+def _is_loaded_modules(chain: Chain | None) -> bool:
+    return chain is not None and chain[-2:] == ("sys", "modules")
+
+
 _SPECIAL: dict[type, Callable[[Any, Any], None]] = {
     ast.BinOp: Reader._operation,
     ast.Constant: Reader._constant,
@@ -390,6 +407,8 @@ _SPECIAL: dict[type, Callable[[Any, Any], None]] = {
     ast.Attribute: Reader._attribute,
     ast.Call: Reader._call,
     ast.Assign: Reader._assign,
+    ast.AugAssign: Reader._aug_assign,
+    ast.Subscript: Reader._subscript,
     ast.AnnAssign: Reader._ann_assign,
     ast.Import: Reader._import,
     ast.ImportFrom: Reader._import_from,

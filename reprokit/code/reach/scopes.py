@@ -24,6 +24,7 @@ _BARE = frozenset({"getattr", "eval", "exec", "globals", "locals", "vars"})  # m
 HIDDEN = {
     "__subclasses__": "subclasses are looked up at run time",
     "__globals__": "the globals of a function are looked up at run time",
+    "modules": "modules are looked up by name at run time",
     "__doc__": "a docstring is read at run time, and docstrings do not count",
 }
 
@@ -114,13 +115,14 @@ def is_dynamic(chain: Chain) -> bool:
 
 
 class Scope:
-    __slots__ = ("bound", "declared", "dynamic", "imports", "is_class", "passed", "receiver", "uses")
+    __slots__ = ("bound", "declared", "dynamic", "imports", "is_class", "outer", "passed", "receiver", "uses")
 
     def __init__(self, is_class: bool = False) -> None:
         self.is_class = is_class
         self.receiver: str | None = None  # the first parameter of a method
         self.bound: set[str] = set()
         self.declared: set[str] = set()  # by a global statement
+        self.outer: set[str] = set()  # by a nonlocal statement
         self.imports: dict[str, list[Import]] = {}
         self.uses: list[Use] = []
         self.passed: list[Use] = []  # from scopes inside a class, which do not see the names of its body

@@ -36,9 +36,10 @@ _REDUCED = frozenset({
 })  # fmt: skip
 # Types that hold nothing on which a result depends.
 _STATELESS = frozenset({
-    "logging.Logger", "logging.RootLogger", "_thread.lock", "_thread.RLock", "threading.Lock", "_contextvars.ContextVar",
-    "contextvars.ContextVar", "_thread._local", "builtins.object",
+    "logging.Logger", "logging.RootLogger", "_thread.lock", "_thread.RLock", "threading.Lock", "builtins.object",
 })  # fmt: skip
+# Types whose objects hold something else in each thread or task.
+_AMBIENT = frozenset({"_contextvars.ContextVar", "contextvars.ContextVar", "_thread._local"})
 _DEEPEST = 100
 _MOST_HELD = 3000
 
@@ -77,6 +78,7 @@ class Describer:
         self._roots = roots
         self._open: list[int] = []
         self.opaque: list[str] = []  # types of objects whose state is not seen
+        self.passing = False  # whether one of them gives another answer each time that it is asked, or to each who asks
 
     def text(self, value: Any) -> str:
         """Describe a value."""
@@ -241,6 +243,7 @@ class Describer:
         else:
             inner = ""
             self.opaque.append(name)
+            self.passing = self.passing or name in _AMBIENT or hasattr(kind, "__next__")
         return f"object {self.text(kind)} {inner} {self.held(value)}"
 
     def held(self, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class Attempt:
         For each result that has the right key: what speaks against it.
     before
         Place of an argument that names a file -> its digest before the function runs.
+    loaded
+        Names of the modules that were loaded then.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Attempt:
         self.plan, self.subject, self.project = plan, subject, project
         self.instance = instance
         self.before: dict[str, str | None] = {}
+        self.loaded: frozenset[str] = frozenset()
         self.key: Key | None = None
         self.refused: str | None = None
         self.hit: Hit | None = None
@@ -148,7 +152,7 @@ class Attempt:
         if not self._is_open_here():
             self._flight = Flight(self._results.path, self.project.settings.reuse_wait, self.subject.name)
             return True
-        self._look_at_inputs()
+        self._look_at_state()
         return False
 
     def _is_open_here(self) -> bool:
@@ -170,12 +174,13 @@ class Attempt:
         except ReprokitError:  # what can't be read is no answer
             self.hit = None
         if self.hit is None:
-            self._look_at_inputs()
+            self._look_at_state()
 
-    def _look_at_inputs(self) -> None:
-        """Digest the files that arguments name, before the function runs."""
+    def _look_at_state(self) -> None:
+        """Note what can be told only before the function runs: files that arguments name, and what is loaded."""
         assert self.key is not None
         named = self.key.arguments.named.files
+        self.loaded = frozenset(sys.modules)
         self.before = {place: verified.digest(path, hint=True) for place, path in named.items()}
 
     def end(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -89,12 +90,10 @@ class Flight:
         lock, self._lock = self._lock, None
         if lock is None or self._owner != os.getpid():  # a forked child got here: it is still its parent's
             return
-        try:
+        with suppress(OSError):
             if os.name != "nt":  # there, an open file can't be removed
                 os.unlink(self._path)
-        except OSError:
-            pass
-        finally:
+        with suppress(OSError):  # then it ends with the process
             lock.release()
 
 

@@ -44,12 +44,15 @@ class Key(msgspec.Struct):
         Of the functions and classes that arguments bring along, by their names.
     arguments
         The call.
+    environment
+        Digests of the variables that all this code reads, secret ones too.
     """
 
     info: ReuseInfo
     closure: ClosureInfo
     closures: dict[str, ClosureInfo]
     arguments: Arguments
+    environment: dict[str, str]
 
     @property
     def digest(self) -> str:
@@ -82,7 +85,7 @@ def key_of(
         raise Refused(_unknown(closure))
     outputs = frozenset(name for one in plan.artifacts for name in one.names)
     found = arguments.look(subject, instance, args, kwargs, outputs, spec, project.redactor, project.settings.template)
-    brought = _brought(found.code, subject, plan, project)
+    brought = brought_along(found.code, subject, plan, project)
     config = digest.of_parts("reprokit/configs/1", *map(str.encode, config_hashes))
     python = PYTHON if project.settings.reuse_python == "minor" else None
     parts = [closure.digest, config, found.outputs, python or ""]
@@ -90,7 +93,7 @@ def key_of(
         parts += [one.name, one.digest]
     for name, other in brought.items():
         parts += [name, other.digest]
-    environment, recorded = _environment([closure, *brought.values()], project.redactor)
+    environment, recorded = environment_of([closure, *brought.values()], project.redactor)
     for name, said in environment.items():
         parts += [f"environment variable {name}", said]
     info = ReuseInfo(
@@ -102,11 +105,11 @@ def key_of(
         python=python,
         environment=recorded,
     )
-    return Key(info, closure, brought, found)
+    return Key(info, closure, brought, found, environment)
 
 
-def _brought(code: Sequence[Any], subject: Subject, plan: Plan, project: Project) -> dict[str, ClosureInfo]:
-    """Give the closures of what arguments bring along."""
+def brought_along(code: Sequence[Any], subject: Subject, plan: Plan, project: Project) -> dict[str, ClosureInfo]:
+    """Give the closures of what arguments bring along; raises `Refused`."""
     found: dict[str, ClosureInfo] = {}
     for one in code:
         other = closures.of(one, root=root_of(subject, project), cache=project.vault.closures)
@@ -119,7 +122,7 @@ def _brought(code: Sequence[Any], subject: Subject, plan: Plan, project: Project
     return found
 
 
-def _environment(found: Sequence[ClosureInfo], redactor: Redactor) -> tuple[dict[str, str], dict[str, str]]:
+def environment_of(found: Sequence[ClosureInfo], redactor: Redactor) -> tuple[dict[str, str], dict[str, str]]:
     """Digest the environment variables that code reads; secrets so that it takes long, and not for the record."""
     digests: dict[str, str] = {}
     recorded: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import msgspec
 
 from reprokit.capture import values
 from reprokit.model.records import REUSE_SCHEMA, ArtifactRecord, ReuseEntry, ReuseInfo
-from reprokit.recorder.reuse import arguments, candidates, returned, verified
+from reprokit.recorder.closures import closure_of
+from reprokit.recorder.reuse import arguments, candidates, key, returned, verified
 from reprokit.recorder.reuse.arguments import Refused
 from reprokit.recorder.reuse.named import Named
 
@@ -48,10 +50,12 @@ def settle(run: OpenRun, attempt: Attempt, records: list[ArtifactRecord], result
     if attempt.key is None:
         return Outcome(ReuseInfo(refused=attempt.refused), [], [])
     look = _Look(run, attempt, records)
-    mutated = list(look.mutated())
+    mutated, moved = list(look.mutated()), list(_moved(run, attempt))
     inputs, outputs = look.inputs(), look.outputs()
     listed = look.listed(outputs)
-    refused = [f"it changed {name}" for name in mutated] + look.problems
+    refused = [f"it changed {name}" for name in mutated]
+    refused += [f"it changed {name}; say assume_pure=True if that doesn't matter" for name in moved]
+    refused += look.problems
     kept: str | None = None
     if not refused and result is not None:
         try:
@@ -64,7 +68,7 @@ def settle(run: OpenRun, attempt: Attempt, records: list[ArtifactRecord], result
         cwd=candidates.folder_now(attempt.project) if searched else None,
         listed=listed,
         returned=kept,
-        mutated=mutated,
+        mutated=mutated + moved,
         refused="; ".join(refused) or None,
     )
     return Outcome(info, inputs, outputs)
@@ -101,6 +105,29 @@ def _keep(result: Any, run: OpenRun) -> str:
     if not same:
         raise Refused("what its archive gives back is something else")
     return digest
+
+
+def _moved(run: OpenRun, attempt: Attempt) -> Iterator[str]:
+    """Name what the code depends on and what is other after the run: globals, cells, environment variables."""
+    before = attempt.key
+    assert before is not None
+    if attempt.plan.reuse.assume_pure:
+        return
+    owner = attempt.project
+    after = closure_of(attempt.plan, attempt.subject, owner, run.faults)
+    brought = key.brought_along(before.arguments.code, attempt.subject, attempt.plan, owner)
+    pairs = [(before.closure, after), *((before.closures[name], brought.get(name)) for name in before.closures)]
+    found = [now for _, now in pairs if now is not None]
+    for then, now in pairs:
+        for label, digest in then.parts.items() if now is not None and now.digest != then.digest else ():
+            module = label.partition(":")[0]
+            if module in sys.modules and module not in attempt.loaded:  # it was read as source, and is imported now
+                continue
+            if now is not None and now.parts.get(label, digest) != digest:
+                yield f"{then.kinds.get(label, 'function')} {label}"
+    for name, told in key.environment_of(found, owner.redactor)[0].items():
+        if before.environment.get(name, told) != told:
+            yield f"environment variable {name}"
 
 
 class _Look:
