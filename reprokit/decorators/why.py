@@ -144,8 +144,6 @@ def _answer(asked: _Asked) -> Why:
     if made.hit is not None:
         return _of_entry(made, made.hit.entry, ())
     if made.misses:
-        from reprokit.catalog.why import attempted
-
         entry, against = min(made.misses, key=lambda miss: len(miss[1]))  # of several, the newest: it comes first
         return _of_entry(made, entry, tuple(dict.fromkeys(against)))
     return _compared(made, asked)
