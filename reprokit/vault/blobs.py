@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from reprokit.vault import atomic, clone
@@ -18,7 +20,9 @@ def blob_path(blobs: Path, digest: str) -> Path:
 
 
 def keep(blobs: Path, source: Path, digest: str, *, move: bool = False) -> Path:
-    """Keep the file or folder `source` under its digest, by move, reflink or copy; what is there already stays.
+    """Keep the file or folder `source` under its digest, by move, reflink or copy.
+
+    What is there already stays, but for a file that was damaged since.
 
     Raises
     ------
@@ -34,22 +38,41 @@ def keep(blobs: Path, source: Path, digest: str, *, move: bool = False) -> Path:
         there = False
     except PermissionError:
         there = True  # another user kept it
-    if there:
+    if there and not _is_damaged(target, digest):
         if move:
             clone.discard(source)
         return target
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if move:
-        try:
-            os.utime(source)
-            os.rename(source, target)
-        except OSError:  # another file system: copy, then remove
-            _copy(source, target)
-            clone.discard(source)
-    else:
+    if not (move and _moved(source, target)):
         _copy(source, target)
+        if move:
+            clone.discard(source)
     atomic.sync_folder(str(target.parent))
     return target
+
+
+def _moved(source: Path, target: Path) -> bool:
+    """Move what has no other name; False when it has, or when the file systems differ."""
+    try:
+        found = os.lstat(source)
+        if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
+            return False  # what is written under the other name would be written here
+        os.utime(source)
+        os.rename(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _is_damaged(target: Path, digest: str) -> bool:
+    """Tell whether a file that is kept has other content by now; folders are taken as they are."""
+    if target.is_symlink():
+        return True
+    try:
+        with open(target, "rb") as stream:
+            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" != digest
+    except OSError:  # a folder, or another user's
+        return False
 
 
 def _copy(source: Path, target: Path) -> None:

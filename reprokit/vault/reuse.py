@@ -23,7 +23,14 @@ LOCK = ".lock"  # suffix of the file that is locked while the result is made
 _SUFFIX = ".jsonl"
 _CHECK = 16  # hex digits
 _MOST = 10_000  # files that a process remembers
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_APPEND
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe would wait for its reader
+)
 
 
 _known: dict[str, tuple[tuple[int, ...], list[ReuseEntry]]] = {}
@@ -44,10 +51,14 @@ def append(path: str, entry: ReuseEntry) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         descriptor = os.open(path, _FLAGS, 0o600)
     try:
-        # A line break first: what stands there may be torn.
-        atomic.write_all(descriptor, b"\n" + line if os.fstat(descriptor).st_size else line)
+        size = os.fstat(descriptor).st_size
+        if size <= documents.LARGEST:
+            # A line break first: what stands there may be torn.
+            atomic.write_all(descriptor, b"\n" + line if size else line)
     finally:
         os.close(descriptor)
+    if size > documents.LARGEST:  # nobody can read what is there: it is begun anew
+        atomic.write(path, line)
 
 
 def encode(entry: ReuseEntry) -> bytes:
@@ -57,18 +68,19 @@ def encode(entry: ReuseEntry) -> bytes:
 
 
 def known(path: str) -> list[ReuseEntry]:
-    """Give the results of a key as `read` does, from memory while the file is what it was: it only grows."""
+    """Give the results of a key as `read` does, from memory while the file is what it was: it only grows.
+
+    One that can't be read tells of no results: the function is called then, and `append` says what is wrong.
+    """
     try:
         found = os.stat(path)
-    except FileNotFoundError:
+        stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        held = _known.get(path)
+        if held is not None and held[0] == stamp:
+            return held[1]
+        entries = read(path)
+    except (OSError, RecordError):
         return []
-    except OSError as error:
-        raise RecordError(path, f"cannot be read: {error.strerror or error}") from error
-    stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    held = _known.get(path)
-    if held is not None and held[0] == stamp:
-        return held[1]
-    entries = read(path)
     if len(_known) >= _MOST:
         _known.clear()
     _known[path] = (stamp, entries)
