@@ -20,7 +20,9 @@ IDENTITY = {
 }
 SOURCE = Path(__file__).parent.parent
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts jobs in the background like that, and programs inherit it
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell starts jobs in the background like that, and programs inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -31,8 +33,12 @@ def _clean_environment(monkeypatch):
             monkeypatch.delenv(name)
     for name, value in IDENTITY.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # tests edit files within a second, which leaves .pyc files in force
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)  # `python` is the one that runs the tests
+    monkeypatch.setenv(
+        "PYTHONDONTWRITEBYTECODE", "1"
+    )  # tests edit files within a second, which leaves .pyc files in force
+    monkeypatch.setenv(
+        "PATH", str(Path(sys.executable).parent), prepend=os.pathsep
+    )  # `python` is the one that runs the tests
 
 
 def git(root, *args, **options):

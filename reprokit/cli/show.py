@@ -241,4 +241,5 @@ def _faults(table: Table, end: PostRunInfo | StepRecord) -> None:
 def _child_line(child: Child) -> str:
     made = ", ".join(a.path for a in child.artifacts if a.role == "generated")
     spent = screen.seconds(child.duration) if child.duration is not None else ""
-    return f"{child.run_id[:8]}  {child.what}  {child.status}  {spent}{'  ' + made if made else ''}"
+    status = "reused" if child.reused_from else child.status
+    return f"{child.run_id[:8]}  {child.what}  {status}  {spent}{'  ' + made if made else ''}"

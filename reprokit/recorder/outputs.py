@@ -14,7 +14,7 @@ from reprokit.model import naming
 from reprokit.model.records import ArtifactRecord
 from reprokit.model.text import printable
 from reprokit.recorder import sidecars
-from reprokit.vault import blobs
+from reprokit.vault import blobs, clone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -141,6 +141,9 @@ def expect(requested: str, keyword: str | None, how: Naming, project: Project, f
     if how.exists == "keep":
         _keep_earlier(expected, tagged, project)
         return tagged, expected
+    with faults.at(f"other names of {tagged}"):
+        if not before.is_dir and os.lstat(expected.path).st_nlink > 1:
+            before = _unshared(expected.path)
     expected.before = before
     with faults.at(f"what {tagged} held before"):
         earlier = sidecars.read(expected.path)
@@ -150,6 +153,14 @@ def expect(requested: str, keyword: str | None, how: Naming, project: Project, f
             expected.earlier_digest, _ = files.digest_path(expected.path)
             expected.unsigned = True
     return tagged, expected
+
+
+def _unshared(path: str) -> files.Stamp | None:
+    """Give a file an inode of its own: another commit's artifact may be a link to it, and must not be written with it."""
+    found = os.stat(path)
+    clone.put(Path(path), Path(path))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    return files.stamp(path)
 
 
 def _keep_earlier(expected: Expected, tagged: str, project: Project) -> None:

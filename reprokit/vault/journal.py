@@ -48,8 +48,8 @@ class Appender:
             self._owner, self._descriptor = pid, -1
         with self._lock:
             if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:  # somebody removed the vault
-                os.close(self._descriptor)
-                self._descriptor = -1
+                descriptor, self._descriptor = self._descriptor, -1
+                os.close(descriptor)
             if self._descriptor < 0:
                 path = self._folder / f"{self._prefix}{self._host}-{pid}-{os.urandom(4).hex()}.jsonl"
                 self._descriptor = os.open(path, _FLAGS, 0o600)

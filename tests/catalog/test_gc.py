@@ -419,7 +419,9 @@ def test_what_cannot_be_read_forbids_removing(root, name, damage):
     if damage == "cut":
         path.write_bytes(whole[: len(whole) // 3] + (b"\n" if name == "journal" else b""))
     elif damage == "flip":
-        path.write_bytes(re.sub(rb"(?<![0-9a-f])20(?![0-9a-f]{20})", b"30", whole) if name != "vault.json" else whole[1:])
+        path.write_bytes(
+            re.sub(rb"(?<![0-9a-f])20(?![0-9a-f]{20})", b"30", whole) if name != "vault.json" else whole[1:]
+        )
     if name == "journal" and damage != "cut":  # lines that are gone take away checksums, and no run
         return
     before = snapshot_of(vault)

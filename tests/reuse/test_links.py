@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,32 @@ def test_on_another_file_system_it_is_copied(project, monkeypatch):
             assert new.stat().st_dev != old.stat().st_dev
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+SEALED = """
+    import os
+    import reprokit as rk
+
+    @rk.Artifact("out", config={"a": 1}, exists="reuse")
+    def sealed(x, out):
+        if os.path.exists(out):
+            os.chmod(out, 0o644)
+        with open(out, "w") as stream:
+            stream.write(f"made of {x}\\n")
+        os.chmod(out, 0o444)
+"""
+
+
+def test_a_later_call_does_not_write_through_the_link(project, monkeypatch):
+    (project.root / ".gitignore").write_text("vault\nout*\n")
+    work = load(project, monkeypatch, SEALED)
+    project.commit_all()
+    work.sealed(1, "out.txt")
+    (old,) = project.root.glob("out-*.txt")
+    project.commit_all()
+    projects.current()._facts = None  # a new process
+    work.sealed(1, "out.txt")  # a hit: the new name is a hard link
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # same tag, other content: said
+        work.sealed(2, "out.txt")  # the arguments are no part of the name
+    assert old.read_text() == "made of 1\n"

@@ -36,7 +36,7 @@ import sys
 from distributed import LocalCluster
 
 if __name__ == "__main__":
-    with LocalCluster(int(sys.argv[1]), threads_per_worker=1, dashboard_address=None, silence_logs=False) as cluster:
+    with LocalCluster(n_workers=int(sys.argv[1]), threads_per_worker=1, dashboard_address=None, silence_logs=False) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
