@@ -15,7 +15,6 @@ from reprokit.recorder import opening, outputs, replayed
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.reuse import candidates, key, verified
 from reprokit.recorder.reuse.arguments import Refused
-from reprokit.recorder.reuse.flight import Flight
 from reprokit.recorder.reuse.lookup import LookUp, Wanted
 from reprokit.vault import blobs, clone, reuse
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from reprokit.recorder.outputs import Naming
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.project import Project
+    from reprokit.recorder.reuse.flight import Flight
     from reprokit.recorder.reuse.key import Key
     from reprokit.recorder.reuse.lookup import Hit
 
@@ -150,6 +150,8 @@ class Attempt:
         if self.hit is not None or self._results is None:
             return False
         if not self._is_open_here():
+            from reprokit.recorder.reuse.flight import Flight  # not needed to give a result back
+
             self._flight = Flight(self._results.path, self.project.settings.reuse_wait, self.subject.name)
             return True
         self._look_at_state()
