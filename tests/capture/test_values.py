@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import copy
+import copyreg
 import dataclasses
 import datetime as dt
 import decimal
@@ -519,6 +520,14 @@ def test_what_can_be_changed_is_said():
     before = digest(a)
     a.append(2)
     assert digest(a) != before
+
+
+def test_exceptions_are_the_same_when_a_library_has_registered_how_to_pickle_them(monkeypatch):
+    before = digest(ValueError("a"))
+    monkeypatch.setitem(
+        copyreg.dispatch_table, ValueError, lambda error: (ValueError, (error.args, error.__traceback__))
+    )
+    assert digest(ValueError("a")) == before
 
 
 def test_exceptions_count_with_their_cause():

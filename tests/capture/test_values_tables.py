@@ -258,3 +258,28 @@ def test_no_library_is_imported_for_the_occasion():
         [sys.executable, "-c", LOADED], env=dict(os.environ), capture_output=True, check=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_configuration_of_omegaconf_counts_by_what_reading_it_gives(monkeypatch):
+    """Hydra's remember when they started, and each part of one holds on to the whole."""
+    conf = pytest.importorskip("omegaconf").OmegaConf
+    monkeypatch.setenv("RATE", "1")
+
+    def made(rate=0.1, seed=1, more=3):
+        return conf.create({"model": {"rate": rate, "seed": "${seed}", "from": "${oc.env:RATE}"}, "seed": seed, "l": [1, {"a": more}, None, "???"]})  # fmt: skip
+
+    one, other = made(), made()
+    other._metadata.resolver_cache["now"]["%H"] = "12"
+    assert digest(one) == digest(other) == digest(copy.deepcopy(one))
+    assert tell(one).mutable
+    assert digest(made().model) == digest(made(more=4).model)
+    assert different(one, made(rate=0.2), made(seed=2), made(more=4), one.model, one.l, conf.to_container(one))
+    assert different(one.model, made(seed=2).model)
+    before = digest(one)
+    monkeypatch.setenv("RATE", "2")
+    assert digest(one) != before
+    closed = made()
+    conf.set_struct(closed, True)
+    assert different(one, closed)
+    with pytest.raises(UnknownValueError):
+        tell(conf.create({"a": "${nowhere}"}))

@@ -3,7 +3,8 @@
 Two values have one digest only if a pure function cannot tell them apart by type and content; it is the same in every
 process, on every machine and under every hash seed.  What does not count: who else holds a part of the value (whether
 two equal parts are one object), what a `functools.cached_property` remembers, what a class leaves out when it is pickled
-(``__getstate__``, ``__reduce__``: such as caches), the traceback of an exception, and whether an array in C order is a view.  What cannot be known is refused with its place, never guessed.
+(``__getstate__``, ``__reduce__``: such as caches), the traceback of an exception, and whether an array in C order is a view.
+What cannot be known is refused with its place, never guessed.
 """
 
 from __future__ import annotations

@@ -90,18 +90,23 @@ def _reducers(kind: type) -> list[type]:
 
 def _reduces_itself(kind: type, extended: type) -> bool:
     """Tell whether pickling takes more than what a built-in value holds: `time.struct_time` has hidden fields."""
-    return kind in copyreg.dispatch_table or any(one not in (object, extended) for one in _reducers(kind))
+    return _registered(kind) is not None or any(one not in (object, extended) for one in _reducers(kind))
 
 
 def _has_own_reduction(kind: type) -> bool:
     """Tell whether a class from outside the standard library says how its instances are pickled."""
-    return kind in copyreg.dispatch_table or any(
+    return _registered(kind) is not None or any(
         one.__module__.partition(".")[0] not in sys.stdlib_module_names for one in _reducers(kind)
     )
 
 
+def _registered(kind: type) -> Any:
+    """Give the function that is registered for pickling a class; for exceptions that is one that takes the traceback along."""
+    return None if issubclass(kind, BaseException) else copyreg.dispatch_table.get(kind)
+
+
 def _reduce(kind: Any, value: Any) -> str | tuple[Any, ...]:
-    reducer: Any = copyreg.dispatch_table.get(kind)
+    reducer = _registered(kind)
     try:
         reduced: Any = reducer(value) if reducer is not None else kind.__reduce_ex__(value, 4)
     except Exception as error:

@@ -28,6 +28,7 @@ LIBRARIES = {
     "pyarrow": "arrow",
     "torch": "tensors",
     "PIL": "images",
+    "omegaconf": "configs",
 }
 _REFUSED: dict[type, str] = {
     types.ModuleType: "is a module, whose content changes",
