@@ -33,9 +33,9 @@ def _clean_environment(monkeypatch):
             monkeypatch.delenv(name)
     for name, value in IDENTITY.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(
-        "PYTHONDONTWRITEBYTECODE", "1"
-    )  # tests edit files within a second, which leaves .pyc files in force
+    # Tests edit files within a second, which leaves .pyc files in force.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv(
         "PATH", str(Path(sys.executable).parent), prepend=os.pathsep
     )  # `python` is the one that runs the tests
