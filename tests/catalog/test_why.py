@@ -16,7 +16,7 @@ from reprokit.model.records import Architecture, PythonInfo
 from tests.catalog.why_project import FILES, WhyProject
 from tests.conftest import IDENTITY, git
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 TEXT = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
 
 
@@ -107,7 +107,7 @@ def test_comments_and_blank_lines_anywhere_leave_it_a_hit(recorded, data):
         (recorded.root / file).write_text(before)
 
 
-@settings(FEW, max_examples=8)
+@settings(FEW, max_examples=4)
 @given(st.integers().filter(lambda n: n != 1))
 def test_another_argument_is_named(recorded, number):
     reasons = recorded.why(n=number)["reasons"]
@@ -115,7 +115,7 @@ def test_another_argument_is_named(recorded, number):
     assert abs(number) >= 2**53 or len(str(number)) > 60 or reasons[0].endswith(f" -> {number}")
 
 
-@settings(FEW, max_examples=8)
+@settings(FEW, max_examples=4)
 @given(TEXT)
 def test_other_content_of_an_input_is_named(recorded, text):
     before = (recorded.root / "data.csv").read_text()
@@ -128,7 +128,7 @@ def test_other_content_of_an_input_is_named(recorded, text):
         (recorded.root / "data.csv").write_text(before)
 
 
-@settings(FEW, max_examples=8)
+@settings(FEW, max_examples=4)
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=3).filter(lambda one: one != [1, 0]))
 def test_another_version_of_a_package_is_named(recorded, numbers):
     version = ".".join(map(str, numbers))

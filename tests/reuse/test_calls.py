@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+import reprokit as rk
 from tests.reuse.conftest import write
 
 
@@ -494,3 +496,150 @@ def test_the_entry_tells_what_the_record_tells(project, giving):
     assert (
         project.vault / "blobs" / "sha256" / reuse["returned"][7:9] / reuse["returned"][9:] / "__init__.py"
     ).exists()
+
+
+# --- what the decorators are given ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ignore": "verbos"}, "ignore=: scale has no parameter 'verbos'; it has x, verbose, *"),
+        ({"key": {"mode": len}}, "key=: scale has no parameter 'mode'"),
+        ({"key": {"self": len}}, "key=: scale has no parameter 'self'"),
+        ({"key": ["x"]}, "key= maps names of parameters to functions"),
+        ({"ignore": 3}, "ignore=3: names of parameters are needed"),
+    ],
+)
+def test_a_name_that_is_no_parameter_is_refused_where_the_decorator_stands(options, said):
+    """Else a slip would have the argument count that was to be ignored, and the other way round."""
+
+    def scale(x, verbose=False, *more):
+        return x
+
+    scale.__qualname__ = "scale"
+    with pytest.raises(TypeError, match=re.escape(said)):
+        rk.cache(**options)(scale)
+    with pytest.raises(TypeError, match=re.escape(said)):
+        rk.Artifact("x", exists="reuse", **options)(rk.monitor(scale))
+
+
+def test_names_that_a_function_can_take_are_not_refused():
+    def plain(x, *more, y=1):
+        return x
+
+    def open_to_all(x, **options):
+        return x
+
+    class Model:
+        def fit(self, x):
+            return x
+
+        @classmethod
+        def load(cls, path):
+            return path
+
+    for function, names in [(plain, ["x", "*", "y"]), (open_to_all, ["x", "z"]), (Model.fit, ["self", "x"]), (vars(Model)["load"], ["path"])]:  # fmt: skip
+        assert rk.cache(ignore=names, key={names[0]: repr})(function) is not None
+
+
+OPENS = """
+    import argparse
+    import configparser
+    import random
+    import reprokit as rk
+
+    SETTINGS = configparser.ConfigParser()
+    SETTINGS.read("settings.ini")
+    ARGUMENTS = argparse.Namespace(rate=len(open("settings.ini").read()))
+    DRAWS = random.Random(3)
+
+    @rk.cache
+    def opens(x):
+        return 1
+
+    @rk.cache
+    def configured():
+        print("RUN")
+        return SETTINGS["fit"]["rate"]
+
+    @rk.cache
+    def given():
+        print("RUN")
+        return ARGUMENTS.rate
+
+    @rk.cache
+    def draws():
+        print("RUN")
+        return DRAWS.random()
+
+    if DRAWS:
+        BOUND = argparse.Namespace(rate=ARGUMENTS.rate)
+
+    @rk.cache
+    def bound():
+        print("RUN")
+        return BOUND.rate
+
+    def bind(rate):
+        global REBOUND
+        REBOUND = argparse.Namespace(rate=rate)
+
+    REBOUND = argparse.Namespace(rate=1)
+
+    @rk.cache
+    def rebound():
+        print("RUN")
+        return REBOUND.rate
+
+    @rk.cache(depends=["nowhere"])
+    def slips(name):
+        print("RUN")
+        return getattr(rk, name)()
+"""
+
+
+@pytest.fixture
+def opening(project, session):
+    write(project, {"lib.py": OPENS, "reprokit.toml": "", "settings.ini": "[fit]\nrate = 1\n"})
+
+    def run(code):
+        return session(f"from lib import *\n{code}")
+
+    return run
+
+
+def test_what_is_said_of_an_argument_that_cannot_be_told_names_it(opening, project):
+    opening("opens(open('lib.py'))")
+    assert "give key={'x': function}, or ignore=('x',)" in recorded(project)["refused"]
+
+
+def test_depends_that_names_nothing_allows_nothing(opening, project):
+    """A slip in ``depends=`` would else let all pass that can't be followed."""
+    for _ in range(2):
+        assert opening("slips('Vault')")[0] == "RUN"
+    assert "depends: there is no module nowhere" in recorded(project)["refused"]
+
+
+@pytest.mark.parametrize("name", ["configured", "given", "bound"])
+def test_an_object_that_a_module_read_when_it_was_imported_counts_by_content(opening, project, name):
+    """The source of the constant stays the same, and so do all files that the function itself reads."""
+    assert opening(f"{name}(); {name}()") == ["RUN"]
+    assert opening(f"{name}()") == []
+    write(project, {"settings.ini": "[fit]\nrate = 12\n"})
+    told = opening(f"print(rk.why({name}).reasons); print({name}())")
+    constant = {"configured": "SETTINGS", "given": "ARGUMENTS", "bound": "BOUND"}[name]
+    assert told[0] == f"('constant `{constant}` in lib.py holds something else',)"
+    assert told[1] == "RUN"
+
+
+def test_a_generator_of_random_numbers_that_a_constant_holds_is_noticed(opening, project):
+    assert opening("draws(); draws()") == ["RUN", "RUN"]
+    assert recorded(project)["mutated"] == ["constant lib:DRAWS"]
+
+
+def test_an_object_that_the_program_binds_or_changes_counts_by_content(opening):
+    code = "print(rebound()); bind(2); print(rebound()); bind(1); print(rebound())"
+    assert opening(code) == ["RUN", "1", "RUN", "2", "1"]
+    code = "import lib; lib.REBOUND.rate = 3; print(rebound()); lib.REBOUND.rate = 2; print(rebound())"
+    assert opening(code) == ["RUN", "3", "2"]
