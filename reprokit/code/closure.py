@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from reprokit.code.reach.walk import Reach
 
 _KEPT = 256  # closures a process remembers
+
+Unseen = Mapping[str, tuple[Any, str]]
 
 _known: dict[Any, tuple[Any, ClosureInfo, Watch]] = {}
 _writing = threading.Lock()
@@ -68,6 +70,23 @@ def of(
     TypeError
         When `depends` holds something else.
     """
+    return look(function, root=root, local=local, depends=depends, owner=owner, cache=cache)[0]
+
+
+def look(
+    function: Any,
+    *,
+    root: Path,
+    local: Iterable[str] = (),
+    depends: Iterable[object] = (),
+    owner: type | None = None,
+    cache: Path | None = None,
+) -> tuple[ClosureInfo, Unseen]:
+    """Give the closure of a function, and by label the constants whose content is not in it.
+
+    Those are objects of installed packages, such as a table that was read when a module was imported.  With each comes the
+    sentence under ``unknown`` that says so; an empty one where the source of the constant counts.
+    """
     local, depends = tuple(local), tuple(depends)
     subject = function
     if type(function) is MethodType:  # what the instance holds is an argument; what it is, is code
@@ -75,14 +94,14 @@ def of(
     key = (id(subject), id(owner), root, local, tuple(map(id, depends)))
     known = _known.get(key)
     if known is not None and known[2].holds():
-        return known[1]
+        return known[1], known[2].unseen
     found, watch = _walk(subject, owner, root, local, depends, cache)
     with _writing:
         if len(_known) >= _KEPT:
             del _known[next(iter(_known))]
         _known.pop(key, None)
         _known[key] = ((subject, owner, depends), found, watch)  # what is kept keeps its id
-    return found
+    return found, watch.unseen
 
 
 def _walk(
@@ -157,6 +176,7 @@ class Watch:
     def __init__(self, reach: Reach, files: dict[str, Any]) -> None:
         from reprokit.code.reach.values import MISSING
 
+        self.unseen: Unseen = reach.unseen
         self._spaces, self._getters, self._values, self._absent = [], [], [], []
         for space, looked in reach.modules.looked.values():
             found = {name: value for name, value in looked.items() if value is not MISSING}
@@ -181,7 +201,7 @@ class Watch:
         self._cells = list(reach.cells)
         self._files = list(files.items())
         self._labels, self._labelled = reach.labels, reach.labelled
-        self._outside = reach.outside
+        self._outside, self._passed = reach.outside, reach.passed
         self._roots = reach.modules.roots
         self._mutable = []
         for value, text in reach.mutable:
@@ -213,7 +233,10 @@ class Watch:
             return _fast(value) == fast
         from reprokit.code.reach.values import Describer
 
-        return Describer(self._link, self._roots).text(value) == text
+        return Describer(self._link, self._roots, self._link_inside).text(value) == text
+
+    def _link_inside(self, value: Any) -> str | None:
+        return "" if id(value) in self._passed else self._link(value)
 
     def _link(self, value: Any) -> str | None:
         from reprokit.code.reach.modules import OWN, is_own, unwrapped

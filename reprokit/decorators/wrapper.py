@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import wrapt
 
-from reprokit.recorder.plan import Plan
+from reprokit.recorder.plan import Plan, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,7 @@ def attach(function: Any, plan: Plan, decorator: str) -> Any:
         When it is no function or method.
     """
     if isinstance(function, RunWrapper):
+        check_names(plan.reuse, function)
         return RunWrapper(function.__wrapped__, plan.joined(function._self_stack.plan))
     if isinstance(function, type):
         raise TypeError(
@@ -85,6 +86,7 @@ def attach(function: Any, plan: Plan, decorator: str) -> Any:
         raise TypeError(f"@{decorator} goes below @property, on the function itself")
     if not callable(function) and not isinstance(function, (classmethod, staticmethod)):
         raise TypeError(f"@{decorator} goes on a function, not on {type(function).__name__}")
+    check_names(plan.reuse, function)
     return RunWrapper(function, plan)
 
 

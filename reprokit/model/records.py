@@ -229,6 +229,7 @@ class ReuseInfo(Record, frozen=True, kw_only=True, omit_defaults=True):
     config: str = ""  # digest of the config hashes of all decorators
     arguments: dict[str, str] = {}  # parameter -> digest of its value; those that name outputs have none
     code: dict[str, str] = {}  # functions and classes that arguments bring along -> digest of their closure
+    constants: dict[str, str] = {}  # objects of installed packages in the code's constants -> digest of their content
     outputs: str = ""  # digest of the form of the output paths: types, suffixes, how many
     python: str | None = None  # "cpython-3.11", where it counts
     environment: dict[str, str] = {}  # variables that the code reads -> digest of their value; secrets have none

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reprokit.code.closure import Unseen
     from reprokit.model.records import ClosureInfo
     from reprokit.recorder.faults import Faults
     from reprokit.recorder.plan import Plan, Subject
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 
 def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -> ClosureInfo | None:
     """Give the closure of a run's function; None for blocks and commands, and when it can't be found out."""
+    return look(plan, subject, project, faults)[0]
+
+
+def look(plan: Plan, subject: Subject, project: Project, faults: Faults) -> tuple[ClosureInfo | None, Unseen]:
+    """Give the same, and the constants whose content is not in it."""
     if subject.kind != "function" or subject.target is None:
-        return None
+        return None, {}
     from reprokit.code import closure
 
     with faults.at("the closure of the code"):
-        return closure.of(
+        return closure.look(
             subject.target,
             root=root_of(subject, project),
             local=_local(plan.depends),
@@ -28,7 +34,7 @@ def closure_of(plan: Plan, subject: Subject, project: Project, faults: Faults) -
             owner=subject.owner,
             cache=project.vault.closures,
         )
-    return None
+    return None, {}
 
 
 def _local(depends: tuple[object, ...]) -> list[str]:

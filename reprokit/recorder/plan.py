@@ -81,14 +81,46 @@ def reuse_spec(
     assume_pure: bool,
 ) -> ReuseSpec:
     """Check and put together what a decorator was given; raises ``TypeError``."""
-    names = frozenset(patterns(ignore))
-    by = dict(key or {})
+    try:
+        names = frozenset(patterns(ignore))
+    except TypeError:
+        raise TypeError(f"ignore={ignore!r}: names of parameters are needed") from None
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"ignore={ignore!r}: names of parameters are needed")
+    try:
+        by = dict(key or {})
+    except (TypeError, ValueError):
+        raise TypeError(f"key= maps names of parameters to functions; {key!r} maps nothing") from None
     for name, function in by.items():
         if not isinstance(name, str) or not callable(function):
             raise TypeError(f"key= maps names of parameters to functions, not {name!r} to {function!r}")
     return ReuseSpec(asked=asked, ignore=names, key=by, assume_pure=assume_pure)
+
+
+def check_names(spec: ReuseSpec, function: Callable[..., Any]) -> None:
+    """See that what ``ignore=`` and ``key=`` name are parameters of a function; raises ``TypeError``.
+
+    ``*`` stands for positional arguments beyond the named ones.
+    """
+    asked = {"ignore": spec.ignore, "key": spec.key.keys()}
+    if not any(asked.values()):
+        return
+    plain = getattr(function, "__func__", function)  # of a classmethod
+    try:
+        parameters = inspect.signature(plain).parameters
+    except (TypeError, ValueError):  # some builtins tell nothing
+        return
+    kinds = {one.kind for one in parameters.values()}
+    if _VAR_KEYWORD in kinds:
+        return
+    known = ["*" if one.kind is _VAR_POSITIONAL else name for name, one in parameters.items()]
+    inside = getattr(plain, "__qualname__", "").rpartition(".")[0]
+    if "self" not in known and inside and not inside.endswith("<locals>"):
+        known.append("self")  # the instance, whatever a method calls it
+    for option, names in asked.items():
+        for name in sorted(names - set(known)):
+            told = f"{getattr(plain, '__qualname__', plain)} has no parameter {name!r}"
+            raise TypeError(f"{option}=: {told}; it has {', '.join(known) or 'none'}")
 
 
 def checked_files(given: Literal["auto"] | None) -> Literal["auto"] | None:

@@ -1017,3 +1017,14 @@ def test_what_changes_without_a_name_for_it_changes_the_digest_or_is_unknown(pla
 def test_asking_whether_a_module_is_loaded_is_known(place):
     code = "import sys\ndef main():\n    return 'numpy' in sys.modules\n"
     assert place.closure({"app.py": code}).unknown == []
+
+
+def test_what_an_object_of_another_package_holds_makes_no_package_count(place):
+    """A data frame holds arrays of NumPy only once a column of it was looked at; local code in such an object counts."""
+    files = app("import argparse\nBOX = argparse.Namespace()\ndef held(): return 1\ndef main(): return BOX\n")
+    one = place.closure(files)
+    two = place.closure(files, after="import msgspec, wrapt; app.BOX.held = [msgspec.Struct, wrapt.decorator]")
+    assert one.packages == two.packages == {}
+    assert one.digest == two.digest
+    three = place.closure(files, after="app.BOX.held = app.held")
+    assert "app:held" in three.parts

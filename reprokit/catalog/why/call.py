@@ -64,7 +64,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Differing(NamedTuple):
     """One thing that differs."""
 
-    kind: Literal["code", "config", "argument", "variable", "package", "python", "output", "unknown"]
+    kind: Literal["code", "constant", "config", "argument", "variable", "package", "python", "output", "unknown"]
     sentence: str  # of code: what is said while its file is not known
     label: str = ""  # the part of the code
     change: Literal["changed", "added", "removed"] = "changed"
@@ -74,6 +74,7 @@ class Differing(NamedTuple):
 def compare(call: Call, facts: Facts) -> list[Differing]:
     """Say how a call differs from an earlier run; code first."""
     found = list(_code(call, facts))
+    found += _constants(call, facts)
     found += [Differing("config", said) for said in _config(call, facts)]
     found += _arguments(call, facts)
     found += _variables(call, facts)
@@ -112,6 +113,16 @@ def _code(call: Call, facts: Facts) -> Iterator[Differing]:
                 yield Differing("code", "", label, change)
     if not seen and then.packages == now.packages:
         yield Differing("code", "the function is put together in another way from the same parts")
+
+
+def _constants(call: Call, facts: Facts) -> Iterator[Differing]:
+    """Say which constants hold other objects of installed packages, unless their source changed as well."""
+    info = facts.run.reuse
+    then, now = info.constants if info is not None else {}, call.info.constants
+    parts = facts.closure.parts if facts.closure is not None else {}
+    for label in sorted(then.keys() & now.keys()):
+        if then[label] != now[label] and parts.get(label) == call.closure.parts.get(label):
+            yield Differing("constant", "holds something else", label)
 
 
 def kind_of(label: str, call: Call, facts: Facts | None) -> str:

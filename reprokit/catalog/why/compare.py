@@ -46,10 +46,18 @@ def nearest(index: Index, call: Call) -> Nearest | None:
     """
     best: Nearest | None = None
     for facts in earlier.runs(index, call.function):
+        if _is_other_script(facts, call):
+            continue
         one = Nearest(facts, calls.compare(call, facts), earlier.obstacle(facts, index.vault.path))
         if best is None or _rank(one) < _rank(best):
             best = one
     return best
+
+
+def _is_other_script(facts: Facts, call: Call) -> bool:
+    """Tell whether a run was of another script's function, which happens to have the same name in ``__main__``."""
+    closure = facts.closure
+    return call.function.startswith("__main__.") and closure is not None and closure.function != call.closure.function
 
 
 def _rank(one: Nearest) -> tuple[bool, int, int]:
@@ -126,6 +134,11 @@ def _sentence(one: Differing, call: Call, facts: Facts, sources: Sources) -> str
             if sources.diff([label])
         ]
         return f"{one.sentence}: {', '.join(named) or f'`{one.label}` or what it reaches changed'}"
+    if one.kind == "constant":
+        return (
+            words.part(one.label, one.kind, "changed", sources.path(one.label), own=False).removesuffix("changed")
+            + one.sentence
+        )
     own = one.label == call.closure.function
     kind = calls.kind_of(one.label, call, facts)
     return words.part(one.label, kind, one.change, sources.path(one.label), own=own)

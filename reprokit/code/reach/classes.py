@@ -121,8 +121,9 @@ def _attribute(
         and hasattr(type(held), "__get__")
     ):
         return  # what C code makes for named tuples, slots and weak references
+    where = f"{label}.{name}"
     written = reach.unless_said(
-        held, said.expression, text, module, f"{label}.{name}", opaque=bool(said.count) or defined
+        held, said.expression, text, module, where, opaque=bool(said.count) or defined, label=where
     )
     if written:
         yield f"{name} = {written}"

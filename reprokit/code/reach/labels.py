@@ -51,9 +51,11 @@ class Labels:
         self.classes: list[type] = []
         self.cells: list[Any] = []
         self.mutable: list[tuple[Any, str]] = []  # values that may change in place, and what they are now
+        self.unseen: dict[str, tuple[Any, str]] = {}  # constants whose state is not seen, and what is unknown for that
         self.labels: dict[int, str] = {}
         self.labelled: list[Any] = []  # keeps them, and so their ids
         self.outside: dict[int, type] = {}  # types of objects that are not local
+        self.passed: dict[int, Any] = {}  # functions and classes in such objects that are not local
         self._numbers: dict[str, int] = {}
         self.taken: dict[Any, str] = {}  # labels of what has no object: constants, modules, unloaded definitions
         self._pending: deque[tuple[str, tuple[Any, ...]]] = deque()
@@ -94,6 +96,24 @@ class Labels:
             return self.link_class(kind)
         self.outside[id(kind)] = kind
         return None
+
+    def link_inside(self, value: Any) -> str | None:
+        """Do the same for what lies inside an object of an installed package, which holds more once it was used.
+
+        Local code counts; of other code, no package is noted.
+        """
+        kind = type(value)
+        if id(value) not in self.labels and (kind is FunctionType or issubclass(kind, type)):
+            if kind is FunctionType:
+                home, local, _ = self.modules.of_function(value)
+                passed = not local and not home.is_own
+            else:
+                around = self.module_of_class(value)
+                passed = around is None or not around.local
+            if passed:
+                self.passed[id(value)] = value
+                return ""
+        return self.link(value)
 
     def linked(self, value: Any, text: str) -> str:
         self.labels[id(value)] = text
@@ -171,31 +191,47 @@ class Labels:
         self.parts[label] = of_texts(f"reprokit/part/{kind}", [form, *edges])
 
     def unless_said(
-        self, value: Any, said: Expression | None, text: Text | None, module: Module, where: str, opaque: bool = False
+        self,
+        value: Any,
+        said: Expression | None,
+        text: Text | None,
+        module: Module,
+        where: str,
+        opaque: bool = False,
+        label: str | None = None,
     ) -> str:
         """Describe a value, unless it is what an expression of the source says."""
         if said is not None and text is not None and constants.says(said, value, text, module, self.modules):
             if type(value) not in ATOMS:
                 self.watch(value, None)
             return ""
-        return self.described(value, where, opaque)
+        return self.described(value, where, opaque, label)
 
-    def described(self, value: Any, where: str, opaque: bool = False) -> str:
+    def described(self, value: Any, where: str, opaque: bool = False, label: str | None = None) -> str:
         """Describe a value; where its state cannot be seen and `opaque` does not allow that, it is unknown."""
         if type(value) is FunctionType and (linked := self.link(value) or "").startswith(LOCAL):
             return linked
         if type(value) in ATOMS:
-            return Describer(self.link, self.modules.roots).text(value)
-        writer = Describer(self.link, self.modules.roots)
+            return Describer(self.link, self.modules.roots, self.link_inside).text(value)
+        writer = Describer(self.link, self.modules.roots, self.link_inside)
         text = writer.text(value)
         self.watch(value, text)
-        if writer.opaque and (writer.passing or not opaque):
-            self.unknown.add(f"{where}: the state of a {writer.opaque[0]} cannot be seen")
+        if writer.opaque:
+            sentence = f"{where}: the state of a {writer.opaque[0]} cannot be seen"
+            if writer.passing or not opaque:
+                self.unknown.add(sentence)
+            if label is not None and not writer.passing:
+                self.unseen[label] = value, "" if opaque else sentence
         return text
 
     def watch(self, value: Any, text: str | None) -> None:
         if not is_fixed(value) and not (type(value) is FunctionType and (text or "").startswith(LOCAL)):
-            self.mutable.append((value, Describer(self.link, self.modules.roots).text(value) if text is None else text))
+            self.mutable.append(
+                (
+                    value,
+                    Describer(self.link, self.modules.roots, self.link_inside).text(value) if text is None else text,
+                )
+            )
 
     def where(self, filename: str, line: int) -> str:
         for root in self.modules.roots:

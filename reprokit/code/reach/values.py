@@ -71,10 +71,13 @@ class Describer:
         when that is to be described too (instances of local classes).
     roots
         Folders that are written as ``<root>``, so that a project may lie anywhere.
+    inside
+        The same as `link` for what lies inside an object of an installed package, which says nothing of what the code uses.
     """
 
-    def __init__(self, link: Link, roots: tuple[str, ...]) -> None:
+    def __init__(self, link: Link, roots: tuple[str, ...], inside: Link | None = None) -> None:
         self._link = link
+        self._link_inside = inside or link
         self._roots = roots
         self._open: list[int] = []
         self.opaque: list[str] = []  # types of objects whose state is not seen
@@ -265,7 +268,7 @@ class Describer:
             if kind is functools._lru_cache_wrapper:
                 queue.append(one.__wrapped__)
                 continue
-            linked = self._link(one)
+            linked = self._link_inside(one)
             if linked is not None and linked.startswith(LOCAL):
                 met.append(linked if issubclass(kind, type) or kind is FunctionType else self.text(one))
             elif not issubclass(kind, type):

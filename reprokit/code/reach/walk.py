@@ -129,7 +129,7 @@ class Reach(Names):
         where = f"{self.where(text.filename, alone.line)}: {name}" if text is not None and alone is not None else label
         before = len(self.unknown)
         rebound = text is not None and constants.is_rebound(text, name)
-        said = self.unless_said(value, expression, text, module, where, opaque=assigned and not rebound)
+        said = self.unless_said(value, expression, text, module, where, opaque=assigned and not rebound, label=label)
         if said:
             edges.append(f"value {said}")
         if len(self.unknown) > before and text is not None:

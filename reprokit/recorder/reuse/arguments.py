@@ -112,7 +112,7 @@ def told(name: str, value: Any, kept: Any, spec: ReuseSpec, redactor: Redactor) 
     try:
         found = values.tell(kept if by is None else by(value))
     except values.UnknownValueError as error:
-        raise Refused(f"argument {name}: {error}") from None
+        raise Refused(f"argument {name}: {str(error).replace('<argument>', name)}") from None
     except Exception as error:
         if by is None:
             raise

@@ -11,7 +11,7 @@ import msgspec
 
 from reprokit.capture import values
 from reprokit.model.records import REUSE_SCHEMA, ArtifactRecord, ReuseEntry, ReuseInfo
-from reprokit.recorder.closures import closure_of
+from reprokit.recorder import closures
 from reprokit.recorder.reuse import arguments, candidates, key, returned, verified
 from reprokit.recorder.reuse.arguments import Refused
 from reprokit.recorder.reuse.named import Named
@@ -114,8 +114,8 @@ def _moved(run: OpenRun, attempt: Attempt) -> Iterator[str]:
     if attempt.plan.reuse.assume_pure:
         return
     owner = attempt.project
-    after = closure_of(attempt.plan, attempt.subject, owner, run.faults)
-    brought = key.brought_along(before.arguments.code, attempt.subject, attempt.plan, owner)
+    after, unseen = closures.look(attempt.plan, attempt.subject, owner, run.faults)
+    brought, more = key.brought_along(before.arguments.code, attempt.subject, attempt.plan, owner)
     pairs = [(before.closure, after), *((before.closures[name], brought.get(name)) for name in before.closures)]
     found = [now for _, now in pairs if now is not None]
     for then, now in pairs:
@@ -128,6 +128,9 @@ def _moved(run: OpenRun, attempt: Attempt) -> Iterator[str]:
     for name, told in key.environment_of(found, owner.redactor)[0].items():
         if before.environment.get(name, told) != told:
             yield f"environment variable {name}"
+    for name, told in {**key.constants_of(unseen), **more}.items():
+        if before.constants.get(name, told) != told:
+            yield f"constant {name}"
 
 
 class _Look:
