@@ -48,8 +48,13 @@ class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ig
 
     def __init__(self, wrapped: Any, plan: Plan) -> None:
         stack = Stack(wrapped, plan)
-        super().__init__(wrapped, stack)
+        wrapt.FunctionWrapper.__init__(self, wrapped, stack)  # super() needs the name that the property below takes
         self._self_stack = stack
+
+    @property  # type: ignore[misc,unused-ignore]
+    def __class__(self) -> Any:
+        # cloudpickle would take it for the function that it looks like, and send that.
+        return RunWrapper if _is_asked_by_cloudpickle(2) else self.__wrapped__.__class__
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # By name where the name leads back here.  cloudpickle sends what is in __main__ by value, for the other side has
@@ -58,13 +63,17 @@ class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ig
         found: Any = sys.modules.get(module or "")
         for part in getattr(self, "__qualname__", "").split("."):
             found = getattr(found, part, None)
-        by_value = module == "__main__" and "cloudpickle" in sys._getframe(1).f_globals.get("__name__", "")
+        by_value = module == "__main__" and _is_asked_by_cloudpickle(2)
         if found is self and not by_value:
             return self.__qualname__
         return RunWrapper, (self.__wrapped__, self._self_stack.plan)
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)
+
+
+def _is_asked_by_cloudpickle(depth: int) -> bool:
+    return "cloudpickle" in sys._getframe(depth).f_globals.get("__name__", "")
 
 
 def attach(function: Any, plan: Plan, decorator: str) -> Any:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reprokit.vault.runfolder import RunFolder
 
 
+_told: set[tuple[str | None, str]] = set()  # which refusals of which functions this process has warned of
 _OUTPUT_IN_JSON = 1_000_000  # bytes; the whole output lies in stdout.txt and stderr.txt
 
 
@@ -234,7 +235,8 @@ class OpenRun:
         with self.faults.at("what its result depends on"):
             self._outcome = outcome.settle(self, self.attempt, records, result)
             info = self._outcome.info
-            if info.refused:
+            if info.refused and (self.subject.function, info.refused) not in _told:
+                _told.add((self.subject.function, info.refused))
                 self.faults.notes.append(f"{self.subject.name}: its result is not used again: {info.refused}")
             return info
         return None

@@ -152,7 +152,21 @@ def expect(requested: str, keyword: str | None, how: Naming, project: Project, f
         else:
             expected.earlier_digest, _ = files.digest_path(expected.path)
             expected.unsigned = True
+    if how.exists == "reuse" and expected.earlier_run is not None:
+        with faults.at(f"what became of {tagged}"):
+            _keep_retouched(expected, tagged, project, faults)
     return tagged, expected
+
+
+def _keep_retouched(expected: Expected, tagged: str, project: Project, faults: Faults) -> None:
+    """Keep what somebody made of an output, for the function is called because it is no longer what a run made."""
+    digest, _ = files.digest_path(expected.path)
+    if digest != expected.earlier_digest:
+        project.ensure_vault()
+        blobs.keep(project.vault.blobs, Path(expected.path), digest)
+        faults.notes.append(
+            f"{tagged} was changed since it was made, and is made again; what stood there is kept as {digest}"
+        )
 
 
 def _unshared(path: str) -> files.Stamp | None:

@@ -108,11 +108,10 @@ def test_comments_and_blank_lines_anywhere_leave_it_a_hit(recorded, data):
 
 
 @settings(FEW, max_examples=4)
-@given(st.integers().filter(lambda n: n != 1))
+@given(st.integers(-(2**52), 2**52).filter(lambda n: n != 1))
 def test_another_argument_is_named(recorded, number):
     reasons = recorded.why(n=number)["reasons"]
-    assert reasons in ([f"argument n: 1 -> {number}"], ["argument n changed"])
-    assert abs(number) >= 2**53 or len(str(number)) > 60 or reasons[0].endswith(f" -> {number}")
+    assert reasons == [f"argument n: 1 -> {number}"]
 
 
 @settings(FEW, max_examples=4)

@@ -331,7 +331,7 @@ def test_entries_hold_no_values_and_know_no_place(place, tmp_path):  # noqa: F81
         assert str(tmp_path).encode() not in data
 
 
-FORM = "f1e088274f4a962b"  # raise kept.FORMAT whenever this has to be changed for another reason than that code was only moved
+FORM = "dbb4040a1c0ae1e3"  # raise kept.FORMAT whenever this has to be changed for another reason than that code was only moved
 
 
 def test_the_format_is_raised_when_facts_are_derived_otherwise():

@@ -437,6 +437,23 @@ def test_pickled_by_name_when_the_name_leads_back():
     assert pickle.loads(pickle.dumps(module_level)) is module_level
 
 
+def test_a_script_s_functions_stay_decorated_in_workers_that_get_them_by_value(project):
+    told = project.python(
+        "import cloudpickle, joblib\n"
+        "import reprokit as rk\n"
+        "@rk.cache\n"
+        "def f(x):\n"
+        "    print('RUN', flush=True)\n"
+        "    return 2 * x\n"
+        "if __name__ == '__main__':\n"
+        "    copy = cloudpickle.loads(cloudpickle.dumps(f))\n"
+        "    assert type(copy) is type(f) and copy is not f, type(copy)\n"
+        "    print(joblib.Parallel(n_jobs=2)(joblib.delayed(f)(3) for _ in range(3)), copy(3))\n",
+        env={"PYTHONWARNINGS": "ignore"},
+    ).stdout.split("\n")
+    assert told[:2] == ["RUN", "[6, 6, 6] 6"]
+
+
 def test_pickled_by_parts_otherwise():
     copy = pickle.loads(pickle.dumps(rk.monitor(plain_body)))
     assert copy.__wrapped__ is plain_body

@@ -187,6 +187,15 @@ def test_a_file_that_was_changed_is_made_again_where_no_copy_is_left(made, sessi
     assert path.read_text() == content
 
 
+def test_what_somebody_made_of_a_file_is_kept_before_it_is_made_again(made, session):
+    path = made.root / name(made)
+    path.write_text("retouched")
+    told = session("import warnings; warnings.simplefilter('error')\n" + CALL)
+    assert told[0] == "RUN"
+    kept = [one.read_text() for one in made.vault.glob("blobs/sha256/*/*") if one.is_file()]
+    assert kept == ["retouched"]
+
+
 def test_a_change_that_leaves_size_and_time_is_noticed_by_the_next_process_and_by_this_one(made, session):
     path = made.root / name(made)
     state, content = path.stat(), path.read_text()
