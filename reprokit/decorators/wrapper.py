@@ -52,7 +52,7 @@ class RunWrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ig
         self._self_stack = stack
 
     @property  # type: ignore[misc,unused-ignore]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride,reportIncompatibleVariableOverride]
         # cloudpickle would take it for the function that it looks like, and send that.
         return RunWrapper if _is_asked_by_cloudpickle(2) else self.__wrapped__.__class__
 

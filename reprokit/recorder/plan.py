@@ -97,7 +97,7 @@ def reuse_spec(
     return ReuseSpec(asked=asked, ignore=names, key=by, assume_pure=assume_pure)
 
 
-def check_names(spec: ReuseSpec, function: Callable[..., Any]) -> None:
+def check_names(spec: ReuseSpec, function: Any) -> None:
     """See that what ``ignore=`` and ``key=`` name are parameters of a function; raises ``TypeError``.
 
     ``*`` stands for positional arguments beyond the named ones.
