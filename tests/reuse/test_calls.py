@@ -442,6 +442,25 @@ def test_a_result_that_no_archive_holds_is_given_and_computed_each_time(project,
     assert recorded(project)["refused"].startswith("its return value can't be kept")
 
 
+def test_what_has_no_other_form_is_pickled(project, session):
+    pytest.importorskip("matplotlib")
+    code = """
+        import reprokit as rk
+        from matplotlib.figure import Figure
+
+        @rk.cache
+        def plot(high):
+            print("RUN")
+            figure = Figure()
+            figure.add_subplot().plot([1, high])
+            return figure
+        """
+    write(project, {"plots.py": code, "reprokit.toml": ""})
+    call = "from plots import plot; print(plot(5).axes[0].lines[0].get_ydata().tolist(), plot(5) is plot(5))"
+    assert session(call) == ["RUN", "[1, 5] False"]
+    assert session(call) == ["[1, 5] False"]
+
+
 def test_an_exception_is_no_result(giving):
     code = "for _ in range(2):\n    try:\n        fails()\n    except ValueError as error:\n        print(error)"
     assert giving(code) == ["RUN", "no", "RUN", "no"]

@@ -51,7 +51,8 @@ def keep(value: Any, vault: Vault, redactor: Redactor) -> str:
     """
     from reprokit.archive import Archive
 
-    archive = Archive(array_threshold=_LARGE)
+    # What has no other form, such as a fitted model, is pickled: giving a result back executes its archive anyway.
+    archive = Archive(array_threshold=_LARGE, allow_pickle=True)
     archive.insert(**{ITEM: value})
     source = str(archive)
     if redactor.text(source)[0] != source:
