@@ -10,9 +10,10 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from reprokit.context import enter, leave, peek
+from reprokit.errors import ReprokitError
+from reprokit.recorder import start
 from reprokit.recorder.open_run import OpenRun
 from reprokit.recorder.plan import subject_of
-from reprokit.recorder.start import prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -34,15 +35,22 @@ def call(
         args, kwargs = run.join(stack.plan, subject, args, kwargs)
         return wrapped(*args, **kwargs)
     if stack.shape == "sync":
-        if stack.may_reuse:
+        if stack.may_reuse and _wants_reuse(stack):
             return _call_unless_made(stack, subject, instance, wrapped, args, kwargs)
         return _call(_prepare(stack, subject, args, kwargs), wrapped)
     if stack.shape == "async":
-        if stack.may_reuse:
+        if stack.may_reuse and _wants_reuse(stack):
             return _await_unless_made(stack, subject, instance, wrapped, args, kwargs)
         return _await(stack, subject, wrapped, args, kwargs)
     run = _prepare(stack, subject, args, kwargs)
     return _iterate(run, wrapped) if stack.shape == "generator" else _iterate_async(run, wrapped)
+
+
+def _wants_reuse(stack: Stack) -> bool:
+    try:
+        return start.wants_reuse(stack.whole, start.project_here())
+    except ReprokitError:  # who prepares the run says what is wrong with the settings
+        return False
 
 
 def _subject(stack: Stack, instance: Any) -> Subject:
@@ -59,7 +67,7 @@ def _subject(stack: Stack, instance: Any) -> Subject:
 
 
 def _prepare(stack: Stack, subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenRun:
-    run = prepare(stack.whole, subject, args, kwargs)
+    run = start.prepare(stack.whole, subject, args, kwargs)
     run.context.joinable = stack.inner
     return run
 

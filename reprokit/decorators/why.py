@@ -113,28 +113,18 @@ def _answer(asked: _Asked) -> Why:
     from reprokit.catalog.why import Why
     from reprokit.decorators import drive
     from reprokit.errors import DirtyRepositoryError
-    from reprokit.recorder import project as projects
     from reprokit.recorder import start
-    from reprokit.recorder.apart import facts_for
-    from reprokit.recorder.reuse.attempt import Attempt, wants
+    from reprokit.recorder.reuse import call
 
     plan = asked.stack.whole
     subject = drive._subject(asked.stack, asked.instance)
     if subject.signature is not None:
-        subject.signature.bind(
-            *asked.args, **asked.kwargs
-        )  # TypeError here is the one that the call itself would raise
-    place = start.place()
-    project = place.trunk.project if place is not None else projects.current()
-    if not wants(plan, project):
+        # A TypeError here is the one that the call itself would raise.
+        subject.signature.bind(*asked.args, **asked.kwargs)
+    project = start.project_here()
+    if not start.wants_reuse(plan, project):
         return Why(hit=False, what=subject.name, reasons=(_unwanted(subject.name, plan, project),))
-    made = Attempt(
-        plan,
-        subject,
-        drive._bound(asked.instance),
-        project,
-        lambda: facts_for(subject, place.trunk.facts if place is not None else project.facts(plan.refresh)),
-    )
+    made = call.question(plan, subject, drive._bound(asked.instance))
     try:
         made.ask(asked.args, asked.kwargs)
     except DirtyRepositoryError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprokit.capture.opened.hook import quietly
 from reprokit.context import peek
-from reprokit.recorder import opening, project, surroundings
+from reprokit.recorder import opening, project, replayed, surroundings
 from reprokit.recorder.child import prepare_child
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.open_run import OpenRun
@@ -54,6 +54,24 @@ def place() -> Place | None:
         if found is not None:
             return Place(found[0], found[1], None)
     return None
+
+
+def project_here() -> project.Project:
+    """Give the project of a run that opens here; raises `SettingsError`."""
+    found = place()
+    return found.trunk.project if found is not None else project.current()
+
+
+def wants_reuse(plan: Plan, project: project.Project) -> bool:
+    """Tell whether a call of this stack is to be answered by an earlier run where that can be done."""
+    settings = project.settings
+    if not settings.reuse or project.elsewhere is not None:
+        return False
+    if replayed.identity_of(project.root) is not None:  # what is reproduced has to run
+        return False
+    return plan.reuse.asked or (
+        settings.exists == "reuse" and any(spec.names and spec.exists is None for spec in plan.artifacts)
+    )
 
 
 @quietly

@@ -11,7 +11,7 @@ from reprokit.capture import files
 from reprokit.capture.opened.hook import quietly
 from reprokit.context import peek
 from reprokit.errors import ReprokitError
-from reprokit.recorder import opening, outputs, replayed
+from reprokit.recorder import opening, outputs
 from reprokit.recorder.faults import Faults
 from reprokit.recorder.reuse import candidates, key, verified
 from reprokit.recorder.reuse.arguments import Refused
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
     from reprokit.recorder.reuse.flight import Flight
     from reprokit.recorder.reuse.key import Key
     from reprokit.recorder.reuse.lookup import Hit
-
-
-def wants(plan: Plan, project: Project) -> bool:
-    """Tell whether a call of this stack is to be answered by an earlier run where that can be done."""
-    settings = project.settings
-    if not settings.reuse or project.elsewhere is not None:
-        return False
-    if replayed.identity_of(project.root) is not None:  # what is reproduced has to run
-        return False
-    return plan.reuse.asked or (
-        settings.exists == "reuse" and any(spec.names and spec.exists is None for spec in plan.artifacts)
-    )
 
 
 class Attempt:

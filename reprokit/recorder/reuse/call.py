@@ -11,38 +11,38 @@ import msgspec
 from reprokit.capture.opened.hook import quietly
 from reprokit.errors import ReprokitError
 from reprokit.model.records import STEP_SCHEMA, JournalLine, StepRecord
-from reprokit.recorder import project as projects
 from reprokit.recorder import start
 from reprokit.recorder.apart import facts_for
 from reprokit.recorder.faults import warn
 from reprokit.recorder.open_run import OpenRun, duration
-from reprokit.recorder.reuse.attempt import Attempt, wants
+from reprokit.recorder.reuse.attempt import Attempt
 from reprokit.vault import documents
 
 if TYPE_CHECKING:
     from reprokit.model.records import ArtifactRecord
+    from reprokit.recorder.facts import Facts
     from reprokit.recorder.plan import Plan, Subject
     from reprokit.recorder.reuse.lookup import Hit
     from reprokit.recorder.start import Place
+
+
+def question(plan: Plan, subject: Subject, instance: Any) -> Attempt:
+    """Give the question whether an earlier run answers a call, which nobody has asked yet; raises `SettingsError`."""
+    place, project = start.place(), start.project_here()
+
+    def facts() -> Facts:
+        return facts_for(subject, place.trunk.facts if place is not None else project.facts(plan.refresh))
+
+    return Attempt(plan, subject, instance, project, facts)
 
 
 @quietly
 def attempt(
     plan: Plan, subject: Subject, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Attempt | None:
-    """Ask whether an earlier run answers a call; None when that is not wanted, or can't be asked."""
+    """Ask whether an earlier run answers a call; None when that can't be asked."""
     try:
-        place = start.place()
-        project = place.trunk.project if place is not None else projects.current()
-        if not wants(plan, project):
-            return None
-        made = Attempt(
-            plan,
-            subject,
-            instance,
-            project,
-            lambda: facts_for(subject, place.trunk.facts if place is not None else project.facts(plan.refresh)),
-        )
+        made = question(plan, subject, instance)
         made.ask(args, kwargs)
     except ReprokitError:  # the call is refused; who prepares the run says so
         return None
