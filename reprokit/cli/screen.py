@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from reprokit.model import text as _text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+seconds = _text.seconds
 STYLES = {
     "complete": "green",
     "failed": "red",
@@ -129,17 +132,6 @@ def took(duration: str | None) -> str:
     """A duration as records have it, for people."""
     found = _DURATION.match(duration or "")
     return seconds(float(found[1])) if found else duration or ""
-
-
-def seconds(count: float) -> str:
-    """Seconds for people."""
-    if count < 1:
-        return f"{count * 1000:.3g} ms"
-    if count < 120:
-        return f"{count:.3g} s"
-    minutes, rest = divmod(int(count), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def size(count: int | None) -> str:

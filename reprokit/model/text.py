@@ -1,4 +1,4 @@
-"""Text that records can hold."""
+"""Text for records and for people."""
 
 from __future__ import annotations
 
@@ -8,3 +8,14 @@ def printable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def seconds(count: float) -> str:
+    """Seconds for people."""
+    if count < 1:
+        return f"{count * 1000:.3g} ms"
+    if count < 120:
+        return f"{count:.3g} s"
+    minutes, rest = divmod(int(count), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

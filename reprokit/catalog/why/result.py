@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from reprokit.model.text import printable
+from reprokit.model.text import printable, seconds
 
 SCHEMA = "reprokit/why/1"
 
@@ -65,7 +65,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
     def _run(self) -> str:
         when = f" of {self.started.replace('T', ' ')[:19]}" if self.started else ""
-        took = f", which took {self.seconds:.3g} s" if self.seconds is not None and self.hit else ""
+        took = f", which took {seconds(self.seconds)}" if self.seconds is not None and self.hit else ""
         return f"run {(self.run_id or '')[:8]}{when}{took}"
 
     def _repr_html_(self) -> str:
