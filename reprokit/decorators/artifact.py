@@ -49,8 +49,9 @@ class Artifact:
         For arguments that can't be told from others, or in another way than by all that they hold: functions that give what
         stands for them, ``{"self": lambda model: model.version}``.
     assume_pure
-        Whether code that can't be followed is taken not to matter.  Else a function that has some is always called, unless
-        ``depends`` names what it may reach.
+        Whether code that can't be followed is taken not to matter, nor what globals hold that the source doesn't tell, nor
+        that the function changes them.  Else a function with such code is always called, unless ``depends`` names what it may
+        reach.
     depends, strict
         As in `monitor`.
     refresh

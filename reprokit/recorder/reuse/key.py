@@ -2,7 +2,8 @@
 
 Two calls have one key when these are the same: what the function and the code that it reaches do, the hashes of the
 configurations, the arguments but for the names of outputs, the code that arguments bring along, the environment variables
-that all this code reads, what constants of it hold that the source doesn't tell, and, unless the settings say otherwise, the minor version of Python.  Files count apart from the key, by what `candidates` compares.
+that all this code reads, what constants of it hold that the source doesn't tell, and, unless the settings say otherwise, the
+minor version of Python.  Files count apart from the key, by what `candidates` compares.
 """
 
 from __future__ import annotations
