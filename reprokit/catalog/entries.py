@@ -45,6 +45,14 @@ def is_lock(path: Path) -> bool:
     return path.name.endswith(reuse.LOCK)
 
 
+def is_in_place(vault: Vault, path: Path, entry: ReuseEntry) -> bool:
+    """Tell whether a line lies where it is looked for, and not among another key's results."""
+    try:
+        return reuse.place(vault.reuse, entry.key) == str(path)
+    except ValueError:
+        return False
+
+
 def lines(path: Path) -> list[Line]:
     """Read the lines of a file; none when it is not there.
 
@@ -58,7 +66,7 @@ def lines(path: Path) -> list[Line]:
     except FileNotFoundError:
         return []
     damaged: list[RecordError] = []
-    entries = iter(reuse.read(str(path), damaged))
+    entries = iter(list(reuse.parse(data, str(path), damaged)))
     problems = {int(error.args[0].rpartition(":")[2]): str(error.args[1]) for error in damaged}
     found = []
     for number, raw in enumerate(data.split(b"\n"), 1):

@@ -73,10 +73,11 @@ def rate(index: Index, function: str | None) -> Rate | None:
 
 def origin(index: Index, run: Run | Child) -> Run | Child | None:
     """Give the run that made what a run gave; None when that one made it itself, or the vault no longer holds the other."""
-    return _named(index, run.reused_from) if run.reused_from is not None else None
+    return named(index, run.reused_from) if run.reused_from is not None else None
 
 
-def _named(index: Index, run_id: str | None) -> Run | Child | None:
+def named(index: Index, run_id: str | None) -> Run | Child | None:
+    """Give the run that has an id; None when the vault holds none."""
     for (row,) in index.db.execute("SELECT id FROM runs WHERE run_id = ? ORDER BY id LIMIT 1", (run_id,)):
         try:
             return index.run(row)
@@ -117,5 +118,5 @@ def returned(folder: Path, end: PostRunInfo | StepRecord) -> Path | None:
         return path if path.exists() else None
     if end.reused_from is None:
         return None
-    made = ask(vault, lambda index: _named(index, end.reused_from))
+    made = ask(vault, lambda index: named(index, end.reused_from))
     return made.returned if made is not None and made.reused_from is None else None

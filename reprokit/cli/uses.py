@@ -77,4 +77,4 @@ def _hindrance(run: Run | Child) -> str:
     if reuse is None:
         return ""
     changed = f"the function changed what it was given: {', '.join(reuse.mutated)}" if reuse.mutated else ""
-    return "; ".join(one for one in (reuse.refused, changed) if one)
+    return reuse.refused or changed

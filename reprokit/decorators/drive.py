@@ -48,7 +48,7 @@ def call(
 
 def _wants_reuse(stack: Stack) -> bool:
     try:
-        return start.wants_reuse(stack.whole, start.project_here())
+        return start.wants_reuse(stack.whole, start.project_at(start.place()))
     except ReprokitError:  # who prepares the run says what is wrong with the settings
         return False
 

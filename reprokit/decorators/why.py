@@ -121,7 +121,7 @@ def _answer(asked: _Asked) -> Why:
     if subject.signature is not None:
         # A TypeError here is the one that the call itself would raise.
         subject.signature.bind(*asked.args, **asked.kwargs)
-    project = start.project_here()
+    project = start.project_at(start.place())
     if not start.wants_reuse(plan, project):
         return Why(hit=False, what=subject.name, reasons=(_unwanted(subject.name, plan, project),))
     made = call.question(plan, subject, drive._bound(asked.instance))

@@ -56,9 +56,8 @@ def place() -> Place | None:
     return None
 
 
-def project_here() -> project.Project:
-    """Give the project of a run that opens here; raises `SettingsError`."""
-    found = place()
+def project_at(found: Place | None) -> project.Project:
+    """Give the project of a run that opens at a place; raises `SettingsError`."""
     return found.trunk.project if found is not None else project.current()
 
 

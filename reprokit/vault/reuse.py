@@ -104,10 +104,11 @@ def read(path: str, damaged: list[RecordError] | None = None) -> list[ReuseEntry
         data = documents.read_bytes(path)
     except FileNotFoundError:
         return []
-    return list(_entries(data, path, damaged))
+    return list(parse(data, path, damaged))
 
 
-def _entries(data: bytes, path: str, damaged: list[RecordError] | None) -> Iterator[ReuseEntry]:
+def parse(data: bytes, path: str, damaged: list[RecordError] | None) -> Iterator[ReuseEntry]:
+    """Do the same as `read` for the content of a file."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from reprokit.catalog.diff.lines import Span
     from reprokit.catalog.diff.trees import Tree
 
-_NUMBER = re.compile(r"#\d+\Z")
-_FILE = "file "
+NUMBER = re.compile(r"#\d+\Z")
+FILE = "file "
 _IMPORT = "<import>"
 LARGEST = 1_000_000  # bytes of a file that is parsed, or shown
 
@@ -49,10 +49,10 @@ class Finder:
 
     def find(self, label: str) -> Place | None:
         """Give the place of a part (``"pkg.mod:Class.method"``); None when the tree doesn't tell it."""
-        if label.startswith(_FILE):
-            path = label[len(_FILE) :]
+        if label.startswith(FILE):
+            path = label[len(FILE) :]
             return Place(path, [_ALL]) if path in self._tree.files else None
-        module, _, name = _NUMBER.sub("", label).partition(":")
+        module, _, name = NUMBER.sub("", label).partition(":")
         found = self._file(module)
         if found is None:
             return None

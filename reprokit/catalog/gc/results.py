@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from reprokit.catalog import entries
 from reprokit.catalog.gc.policy import ResultItem
-from reprokit.catalog.run import moment
+from reprokit.catalog.index.hits import seconds
 from reprokit.errors import RecordError
 from reprokit.vault import atomic, reuse
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from reprokit.catalog.gc.policy import Plan
     from reprokit.catalog.ledger import Ledger
-    from reprokit.model.records import ReuseEntry
     from reprokit.vault.layout import Vault
 
 _DAY = 86_400.0  # seconds
@@ -76,28 +75,13 @@ def _rows(vault: Vault, path: Path, inside: str) -> Iterator[tuple[object, ...]]
     except RecordError as error:
         raise OSError(errno.EIO, str(error.args[1]), str(path)) from error
     for line in found:
-        if line.entry is not None and _is_there(vault, path, line.entry):
-            told: tuple[object, ...] = (line.entry.run_id, _seconds(line.entry.timestamp), line.entry.returned)
+        if line.entry is not None and entries.is_in_place(vault, path, line.entry):
+            told: tuple[object, ...] = (line.entry.run_id, seconds(line.entry.timestamp), line.entry.returned)
         elif line.newer:
             continue  # it stays
         else:
             told = (None, 0.0, None)
         yield inside, _name(line.raw), *told, len(line.raw) + 1, changed
-
-
-def _is_there(vault: Vault, path: Path, entry: ReuseEntry) -> bool:
-    """Tell whether a line lies where it is looked for."""
-    try:
-        return reuse.place(vault.reuse, entry.key) == str(path)
-    except ValueError:
-        return False
-
-
-def _seconds(timestamp: str) -> float:
-    try:
-        return moment(timestamp).timestamp()
-    except (OverflowError, ValueError):
-        return 0.0
 
 
 def _name(line: bytes) -> str:

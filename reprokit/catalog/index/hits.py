@@ -44,13 +44,14 @@ def read(line: bytes, found: dict[str, Hits]) -> bool:
         return False
     hits = found.setdefault(told.run_id, Hits())
     hits.times += 1
-    hits.last = max(hits.last, _seconds(told.timestamp))
+    hits.last = max(hits.last, seconds(told.timestamp))
     if told.saved is not None and 0 < told.saved < _MOST:
         hits.saved += round(told.saved * 1e6)
     return True
 
 
-def _seconds(timestamp: str) -> float:
+def seconds(timestamp: str) -> float:
+    """Give a record's time as seconds since the epoch; 0 for what is none."""
     try:
         return moment(timestamp).timestamp()
     except (OverflowError, ValueError):

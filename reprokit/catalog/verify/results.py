@@ -97,9 +97,5 @@ def _read(path: Path) -> tuple[list[entries.Line], list[Finding]]:
 
 def _misplaced(vault: Vault, path: Path, number: int, entry: ReuseEntry) -> Iterator[Finding]:
     """Name a line that lies where another key's results are looked for."""
-    try:
-        there = reuse.place(vault.reuse, entry.key)
-    except ValueError:
-        there = ""
-    if there != str(path):
+    if not entries.is_in_place(vault, path, entry):
         yield failure("damaged", f"{path}:{number}", f"it is a result of another key ({entry.key[:19]}); {_REMEDY}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reprokit.catalog import reused
 from reprokit.catalog.diff import facts
 from reprokit.errors import ReprokitError
 from reprokit.vault import reuse
@@ -39,13 +40,14 @@ def runs(index: Index, function: str) -> list[Facts]:
 
 def started(index: Index, run_id: str) -> str | None:
     """Give when a run began, ISO 8601; None when it is no longer recorded."""
-    for (row,) in index.db.execute("SELECT id FROM runs WHERE run_id = ? ORDER BY id LIMIT 1", (run_id,)).fetchall():
-        try:
-            call = facts.of(index.run(row), index.vault.path).call
-        except ReprokitError:
-            continue
-        return call.timestamp if call is not None else None
-    return None
+    run = reused.named(index, run_id)
+    if run is None:
+        return None
+    try:
+        call = facts.of(run, index.vault.path).call
+    except ReprokitError:  # removed by hand a moment ago
+        return None
+    return call.timestamp if call is not None else None
 
 
 def entry_of(run: Run | Child, vault: Path) -> ReuseEntry | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprokit.catalog.diff import lines
-from reprokit.catalog.diff.parts import LARGEST, Finder
+from reprokit.catalog.diff.parts import FILE, LARGEST, NUMBER, Finder
 from reprokit.catalog.diff.trees import Missing, read, tree_of
 from reprokit.catalog.lineage.configuration import Configuration
 from reprokit.catalog.lineage.present import WorkingTree
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from reprokit.catalog.diff.trees import Tree
 
 _CONTEXT = 3  # unchanged lines around a change
-_NUMBER = re.compile(r"#\d+\Z")
-_FILE = "file "
 
 
 class Sources:
@@ -153,10 +150,10 @@ def relative(file: str, root: str) -> str:
 def _guessed(labels: Iterable[str], python_path: list[str]) -> Iterator[str]:
     """Give the files in which parts may lie that no earlier tree has."""
     for label in labels:
-        if label.startswith(_FILE):
-            yield label[len(_FILE) :]
+        if label.startswith(FILE):
+            yield label[len(FILE) :]
             continue
-        inside = _NUMBER.sub("", label).partition(":")[0].replace(".", "/")
+        inside = NUMBER.sub("", label).partition(":")[0].replace(".", "/")
         for root in python_path or ["", "src", "lib", "python"]:
             start = f"{root}/" if root not in ("", ".") else ""
             yield f"{start}{inside}.py"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from reprokit.catalog.diff import values
+from reprokit.catalog.diff.parts import FILE, NUMBER
 from reprokit.catalog.diff.words import value
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _MOST = 5  # keys of a config that are told one by one
-_NUMBER = re.compile(r"#\d+\Z")
-_FILE = "file "
 _IMPORT = "<import>"
 
 
@@ -43,9 +41,9 @@ def part(label: str, kind: str, change: Literal["changed", "added", "removed"], 
 def _named(label: str, kind: str, path: str | None, *, own: bool) -> str:
     if own:
         return "the function itself"
-    if label.startswith(_FILE):
+    if label.startswith(FILE):
         return label
-    module, _, name = _NUMBER.sub("", label).partition(":")
+    module, _, name = NUMBER.sub("", label).partition(":")
     where = path or module
     if kind == "import" or name == _IMPORT:
         return f"what importing {where} runs"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 def question(plan: Plan, subject: Subject, instance: Any) -> Attempt:
     """Give the question whether an earlier run answers a call, which nobody has asked yet; raises `SettingsError`."""
-    place, project = start.place(), start.project_here()
+    place = start.place()
+    project = start.project_at(place)
 
     def facts() -> Facts:
         return facts_for(subject, place.trunk.facts if place is not None else project.facts(plan.refresh))

@@ -103,7 +103,7 @@ def _read(folder: str, digest: str) -> Known:
     source = os.path.join(folder, "__init__.py")
     code = compile(read_source(Path(source)), source, "exec", dont_inherit=True)
     known = Known(source, code, stamps)
-    if all(stamp and max(stamp[1:3]) + verified.FINE < before for _, stamp in stamps):
+    if all(stamp and verified.is_settled(max(stamp[1:3]), before) for _, stamp in stamps):
         if len(_known) >= _MOST:
             _known.clear()
         _known[folder] = known

@@ -17,7 +17,7 @@ from reprokit.capture.opened import known
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-FINE = 20_000_000  # ns: two ticks of a slow kernel's clock
+_FINE = 20_000_000  # ns: two ticks of a slow kernel's clock
 _COARSE = 2_000_000_000  # ns: file systems that count in seconds
 _MOST = 100_000
 
@@ -51,12 +51,16 @@ def digest(path: str, *, hint: bool = False) -> str | None:
     times = [found.st_mtime_ns, found.st_ctime_ns]
     if isinstance(stamp, files.Stamp):
         times += [one[1] for one in stamp.facts[1]]
-    changed = max(times)
-    grain = _COARSE if changed % 1_000_000_000 == 0 else FINE
-    if changed + grain > before:
+    if not is_settled(max(times), before):
         _seen.pop(path, None)
         return told
     if len(_seen) >= _MOST:
         _seen.clear()
     _seen[path] = (stamp, told)
     return told
+
+
+def is_settled(changed: int, looked: int) -> bool:
+    """Tell whether a stamp says all: whether what was changed last at `changed` (ns) was so well before the look at it."""
+    grain = _COARSE if changed % 1_000_000_000 == 0 else _FINE
+    return changed + grain <= looked
